@@ -1,0 +1,24 @@
+import matplotlib.pyplot as plt
+import numpy as np
+
+quarters = ["Q1", "Q2", "Q3", "Q4"]
+hardware = [4.2, 5.1, 4.8, 6.3]
+services = [3.1, 3.9, 4.6, 5.8]
+
+x = np.arange(len(quarters))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+left.plot(x, hardware, marker="s", label="Hardware", color="#1b6ca8")
+left.plot(x, services, marker="s", label="Services", color="#e07a1f")
+left.set_xticks(x, quarters)
+left.set_ylabel("Revenue (M$)")
+left.set_title("Revenue by quarter")
+left.legend()
+
+right.bar(quarters, np.array(services) / np.array(hardware), color="#2a9d55")
+right.set_ylim(0.5, 1.1)
+right.set_ylabel("Services per hardware dollar")
+right.set_title("Mix")
+right.grid(alpha=0.3)
+
+plt.tight_layout()
+plt.savefig("sales.png", dpi=100)
