@@ -1,0 +1,70 @@
+"""Settings of a worker, read from the environment (prefix `CHARTREWARD_`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class WeightsFile(BaseModel):
+    """A backbone's checkpoint. `preparation` overrides how pictures are normalised for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{8,64}$")
+    preparation: Literal["imagenet", "lite", "caffe"] | None = None
+
+
+class JudgeSettings(BaseModel):
+    """An OpenAI-compatible endpoint that rates pairs of pictures (the optional `judge` signal)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="base URL, e.g. http://127.0.0.1:8001/v1")
+    model: str
+    key: SecretStr | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+    attempts: int = Field(default=3, ge=1, le=10)
+
+
+class WorkerSettings(BaseSettings):
+    """Everything a worker can be told. Nested values are JSON: CHARTREWARD_WEIGHTS='{"resnet18": {"path": "..."}}'."""
+
+    model_config = SettingsConfigDict(env_prefix="CHARTREWARD_", extra="ignore")
+
+    # jail
+    runtimes: dict[str, Path] = Field(
+        default_factory=lambda: {
+            name: ROOT / ".runtimes" / name / "bin" / "python"
+            for name in ("mpl38", "current")
+            if (ROOT / ".runtimes" / name / "bin" / "python").exists()
+        },
+        description="name -> interpreter of the runtime's own environment; the first is the default",
+    )
+    jail_reduced: bool = Field(default=False, description="serve although a layer of the sandbox is missing")
+    timeout_s: float = Field(default=10.0, gt=0)
+    memory_mb: int = Field(default=768, ge=64)
+    dpi: int = Field(default=100, ge=20, le=600)
+    max_pixels: int = Field(default=16_000_000, ge=10_000)
+
+    # vision
+    backbone: str | None = Field(
+        default=None, description="what `visual` means; unset: resnet18 where it has weights, else efficientnet_lite0"
+    )
+    weights: dict[str, WeightsFile] = Field(default_factory=dict)
+    random_weights: list[str] = Field(default_factory=list, description="backbones that may run untrained (controls)")
+    device: str = Field(default="cpu", description="cpu or cuda")
+    torch_threads: int = Field(default=1, ge=1)
+    feature_batch: int | None = Field(default=None, ge=1, description="unset: 1 on the CPU, 16 on CUDA")
+
+    # caches in this process
+    render_cache: int = Field(default=128, ge=0, description="renders kept for equal code")
+    reference_cache: int = Field(default=256, ge=1, description="references kept with their features")
+
+    judge: JudgeSettings | None = None
