@@ -35,7 +35,7 @@ class FeatureSpec:
 class FeatureExtractor:
     """Runs loaded backbones over pictures, `batch` views at a time.
 
-    On a CPU a batch is no faster than single views (20.8 ms an image alone, 22.4 in fours, one thread) and costs memory,
+    On a CPU a batch is no faster than single views (20.8 ms alone, 22.4 in fours, one thread) and costs memory,
     so `batch` is 1 there; a GPU takes more.
     """
 

@@ -24,7 +24,9 @@ def fit_square(pixels: Pixels, size: int, fit: Fit) -> Pixels:
     scale = size / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     square = Image.new("RGB", (size, size), WHITE)
-    square.paste(picture.resize((width, height), Image.Resampling.BILINEAR), ((size - width) // 2, (size - height) // 2))
+    square.paste(
+        picture.resize((width, height), Image.Resampling.BILINEAR), ((size - width) // 2, (size - height) // 2)
+    )
     return np.asarray(square)
 
 

@@ -29,7 +29,7 @@ def _compiled_operators_load() -> bool:
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
         for library in Path(found.origin).parent.glob(f"_C*{suffix}"):
             try:
-                torch.ops.load_library(str(library))
+                torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]  # torch has no types here
             except OSError:
                 continue
             return True
@@ -38,9 +38,9 @@ def _compiled_operators_load() -> bool:
 
 def _declare_operators() -> None:
     """Declare the schemas that torchvision's fake kernels refer to."""
-    library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901 - kept for the life of the process
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     _declared.append(library)
 
 
