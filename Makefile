@@ -22,7 +22,7 @@ test-slow: setup-dev
 test-all: test test-slow
 
 lint: setup-dev
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && cd worker/sandboxed && ../../$(PY) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/sandboxed --exclude "^$$$$" *.py
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && cd worker/sandboxed && ../../$(PY) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/sandboxed --exclude '^$$' *.py
 
 format: setup-dev
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
