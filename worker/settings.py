@@ -64,7 +64,7 @@ class WorkerSettings(BaseSettings):
     feature_batch: int | None = Field(default=None, ge=1, description="unset: 1 on the CPU, 16 on CUDA")
 
     # caches in this process
-    render_cache: int = Field(default=128, ge=0, description="renders kept for equal code")
-    reference_cache: int = Field(default=256, ge=1, description="references kept with their features")
+    render_cache_mb: int = Field(default=32, ge=0, description="renders kept for equal code")
+    reference_cache_mb: int = Field(default=64, ge=0, description="references kept with their features")
 
     judge: JudgeSettings | None = None
