@@ -45,13 +45,81 @@ class VisualOptions(Strict):
     )
 
 
+class SsimOptions(Strict):
+    """Structural similarity."""
+
+    side: Annotated[int, Field(ge=32, le=1024)] = Field(
+        default=256, description="both pictures are resized to a square"
+    )
+
+
+class TextOptions(Strict):
+    """Soft and exact text matching."""
+
+    ticks: bool = Field(default=False, description="tick labels count as texts (the `axes` signal reads them anyway)")
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5, description="string similarity below it counts as 0"
+    )
+    other_role: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="factor for another role")
+    place: Annotated[float, Field(ge=0, le=1)] = Field(default=0.3, description="what a wrong place costs at most")
+
+
+class LayoutOptions(Strict):
+    """Where the axes are."""
+
+    match: Literal["cells", "boxes"] = "boxes"
+    exact: bool = Field(default=False, description="1 when everything matches, else 0")
+
+
+class ChartTypeOptions(Strict):
+    """Which kinds of marks."""
+
+    exact: bool = Field(default=False, description="1 when the sets of kinds are equal, else 0")
+
+
+class ColorOptions(Strict):
+    """Colours of the marks."""
+
+    scale: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=15.0, description="CIEDE2000 difference at which similarity is 1/e"
+    )
+
+
+class DataOptions(Strict):
+    """Values of the series."""
+
+    kernel: Literal["range", "cerm", "tolerance"] = "range"
+    tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05,
+        description="range: fraction of the shown axis at which similarity is 1/e; tolerance: of the value",
+    )
+
+
+class ChartMimicLayoutOptions(Strict):
+    """ChartMimic's layout metric."""
+
+    graph: bool = Field(default=False, description="the reference is of ChartMimic's `graph` category")
+
+
 SIGNAL_OPTIONS: dict[str, type[Strict]] = {
     "attributes": AttributesOptions,
     "visual": VisualOptions,
+    "visual.ssim": SsimOptions,
+    "text": TextOptions,
+    "text.exact": TextOptions,
+    "layout": LayoutOptions,
+    "chart_type": ChartTypeOptions,
+    "color": ColorOptions,
+    "data": DataOptions,
+    "chartmimic.layout": ChartMimicLayoutOptions,
 }
 
 # What a signal reads beyond the picture and the plain description: each costs the execution an extra pass.
-SIGNAL_NEEDS: dict[str, tuple[Literal["calls", "text_lines"], ...]] = {}
+SIGNAL_NEEDS: dict[str, tuple[Literal["calls", "text_lines"], ...]] = {
+    "chartmimic.text": ("text_lines",),
+    "chartmimic.chart_type": ("calls",),
+    "chartmimic.color": ("calls",),
+}
 
 
 def options_of(use: SignalUse) -> Strict:

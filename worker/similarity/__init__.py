@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from worker.similarity import attributes
+from worker.similarity import (
+    attributes,
+    axes,
+    chart_type,
+    chartmimic,
+    code,
+    color,
+    data,
+    execution,
+    grid,
+    layout,
+    legend,
+    ssim,
+    style,
+    text,
+)
 from worker.similarity.chart import Chart
 from worker.similarity.signal import Signal
 from worker.similarity.visual import visual_signal
@@ -12,7 +27,20 @@ from worker.similarity.visual import visual_signal
 SIGNALS: dict[str, Signal] = {
     signal.name: signal
     for signal in [
+        execution.SIGNAL,
         attributes.SIGNAL,
+        *text.SIGNALS,
+        layout.SIGNAL,
+        color.SIGNAL,
+        chart_type.SIGNAL,
+        data.SIGNAL,
+        legend.SIGNAL,
+        grid.SIGNAL,
+        axes.SIGNAL,
+        style.SIGNAL,
+        code.SIGNAL,
+        ssim.SIGNAL,
+        *chartmimic.SIGNALS,
     ]
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ class Chart:
     complete: bool = True
     features: dict[FeatureSpec, list[View]] = field(default_factory=dict)
     derived: dict[Any, Any] = field(default_factory=dict)
+    serial: int = field(default_factory=count().__next__)
 
     @property
     def source(self) -> Literal["code", "image"]:

@@ -1,8 +1,8 @@
 """`visual.<backbone>`: mean cosine of backbone features of the two pictures.
 
-Source: ChartMaster (arXiv 2508.17608): R_vis = 1/4 Σ_k cos(f_k(gen), f_k(ref)), f_k the output of ResNet-18's stage k.
-The tiled variant is VinciCoder's: mean over 448-pixel tiles and the whole picture, the generated one resized to the
-reference.
+Source: ChartMaster (arXiv 2508.17608): R_vis = 1/4 Σ_k cos(f_k(gen), f_k(ref)), f_k the output of ResNet-18's stage
+k. The tiled variant is VinciCoder's: mean over 448-pixel tiles and the whole picture, the generated one resized to
+the reference.
 """
 
 from __future__ import annotations
