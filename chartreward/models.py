@@ -205,6 +205,15 @@ class Profile(Strict):
         """`name@version`, as results quote it."""
         return f"{self.name}@{self.version}"
 
+    def normalize(self, reward: float) -> float:
+        """Map a reward from `range` to [0, 1]."""
+        low, high = self.range
+        return min(1.0, max(0.0, (reward - low) / (high - low))) if high > low else 0.0
+
+    def failure(self, status: Status) -> float:
+        """The reward of a failure that the generated code caused."""
+        return self.failures.get(status, self.failure_reward)
+
 
 # --- results ----------------------------------------------------------------------------------
 
