@@ -115,7 +115,7 @@ class Engine:
             )
         batch = self.settings.feature_batch or (1 if self.settings.device == "cpu" else 16)
         self._extractor = FeatureExtractor(self.backbones, batch=batch)
-        self.signals = available_signals(self.backbones)
+        self.signals = available_signals(self.backbones, self.settings.judge)
         if not self.settings.runtimes:
             raise EngineError("no runtime found: `make setup` builds .runtimes/, or set CHARTREWARD_RUNTIMES")
         for name, python in self.settings.runtimes.items():
@@ -281,7 +281,7 @@ class Engine:
             known.cached = True
             return known
         outcome = self._run(runtime, code, plan.needs, limits)
-        render = self._checked(outcome, code, checked)
+        render = self._checked(outcome, code, checked, partial=plan.needs.partial)
         if outcome.status is not Status.TIMEOUT:  # a busy machine may let it pass next time
             self._renders.put(key, render, render.size)
         return render
@@ -293,9 +293,9 @@ class Engine:
         return jail.run(code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
 
     @staticmethod
-    def _checked(outcome: Outcome, code: str | None, check: bool) -> Render:
-        """Check the claims of an execution that gave pixels."""
-        if outcome.pixels is None or (outcome.status is not Status.OK and outcome.description is None):
+    def _checked(outcome: Outcome, code: str | None, check: bool, partial: bool = False) -> Render:
+        """Check the claims of an execution that gave pixels; after an exception only where `partial` wants them."""
+        if outcome.pixels is None or (outcome.status is not Status.OK and not partial):
             return Render(outcome, None, Integrity(), blank=False)
         description, found = outcome.description, Integrity()
         if description is not None and check:

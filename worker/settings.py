@@ -31,6 +31,7 @@ class JudgeSettings(BaseModel):
     key: SecretStr | None = None
     timeout_s: float = Field(default=30.0, gt=0)
     attempts: int = Field(default=3, ge=1, le=10)
+    pause_s: float = Field(default=0.5, ge=0, description="before the second attempt; doubles with each one")
 
 
 class WorkerSettings(BaseSettings):

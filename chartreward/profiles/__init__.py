@@ -1,8 +1,7 @@
-"""The named reward recipes (one TOML file each) and the check of inline ones."""
+"""The named reward recipes (one JSON file each, in the form that a request may also carry inline) and the check of inline ones."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from functools import cache
 from importlib import resources
@@ -23,8 +22,8 @@ __all__ = ["DEFAULT_PROFILE", "find_profile", "load_profiles", "needs_of", "prof
 def _shipped() -> dict[str, Profile]:
     profiles = {}
     for file in sorted(resources.files(__name__).iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".toml"):
-            profile = Profile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        if file.name.endswith(".json"):
+            profile = Profile.model_validate_json(file.read_bytes())
             profiles[profile.name] = profile
     return profiles
 

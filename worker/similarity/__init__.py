@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from worker.settings import JudgeSettings
 from worker.similarity import (
     attributes,
     axes,
@@ -16,11 +17,13 @@ from worker.similarity import (
     grid,
     layout,
     legend,
+    plot2code,
     ssim,
     style,
     text,
 )
 from worker.similarity.chart import Chart
+from worker.similarity.judge import judge_signal
 from worker.similarity.signal import Signal
 from worker.similarity.visual import visual_signal
 
@@ -41,12 +44,16 @@ SIGNALS: dict[str, Signal] = {
         code.SIGNAL,
         ssim.SIGNAL,
         *chartmimic.SIGNALS,
+        plot2code.SIGNAL,
     ]
 }
 
 __all__ = ["SIGNALS", "Chart", "Signal", "available_signals"]
 
 
-def available_signals(backbones: Iterable[str]) -> dict[str, Signal]:
-    """Every registered signal, and `visual.<backbone>` for the loaded backbones."""
-    return SIGNALS | {signal.name: signal for signal in map(visual_signal, backbones)}
+def available_signals(backbones: Iterable[str], judge: JudgeSettings | None = None) -> dict[str, Signal]:
+    """Every registered signal, `visual.<backbone>` for the loaded backbones, and `judge` where one is configured."""
+    found = [visual_signal(backbone) for backbone in backbones]
+    if judge is not None:
+        found.append(judge_signal(judge))
+    return SIGNALS | {signal.name: signal for signal in found}

@@ -110,7 +110,7 @@ def line_similarity(ours: Mark, theirs: Mark, scale: Scale) -> float:
         close = scale.similarity(
             np.interp(at, left[:, 0], left[:, 1]), np.interp(at, right[:, 0], right[:, 1]), scale.y
         )
-        return float(close.mean()) * (high - low) / span
+        return float(close.mean() * (high - low) / span)
     width = min(left.shape[1], right.shape[1])
     at = np.linspace(0.0, 1.0, SAMPLES)
     close = np.ones(SAMPLES)
