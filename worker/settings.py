@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chartreward.ledger import DEFAULT_REDIS_URL, RESULT_TTL_S
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -69,3 +71,20 @@ class WorkerSettings(BaseSettings):
     reference_cache_mb: int = Field(default=64, ge=0, description="references kept with their features")
 
     judge: JudgeSettings | None = None
+
+    # queue and fleet
+    redis_url: str = Field(default=DEFAULT_REDIS_URL, description="redis://, rediss:// or unix:// URL")
+    workers: int | None = Field(default=None, ge=1, description="worker processes; unset: one a core")
+    result_ttl_s: int = Field(default=RESULT_TTL_S, ge=60, description="how long results and batches are kept")
+    render_ttl_s: int = Field(default=900, ge=10, description="how long pictures are kept")
+    recycle_rss_mb: int = Field(default=2500, ge=200, description="a worker that grew beyond this is replaced")
+    max_deaths: int = Field(
+        default=3, ge=1, description="workers a code may take down, for whatever reason, before it ends as `crashed`"
+    )
+    max_own_deaths: int = Field(
+        default=2, ge=1, description="the same, counting deaths that were no kill from outside: signals, OOM, stalls"
+    )
+    stall_s: float = Field(
+        default=60.0, gt=0, description="beyond twice the execution limit, a worker without progress ends itself"
+    )
+    log_level: str = Field(default="info", description="debug, info, warning, error")
