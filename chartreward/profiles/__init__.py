@@ -1,4 +1,4 @@
-"""The named reward recipes (one JSON file each, in the form that a request may also carry inline) and the check of inline ones."""
+"""The named reward recipes (a JSON file each, in the form that requests carry inline) and the check of inline ones."""
 
 from __future__ import annotations
 

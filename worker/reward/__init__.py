@@ -1,5 +1,5 @@
 """From signals to one number: gates, weights, shaping."""
 
-from worker.reward.combine import Reward, SignalMissingError, blank, combine, failure, normalize
+from worker.reward.combine import Reward, SignalMissingError, blank, combine, failure
 
-__all__ = ["Reward", "SignalMissingError", "blank", "combine", "failure", "normalize"]
+__all__ = ["Reward", "SignalMissingError", "blank", "combine", "failure"]

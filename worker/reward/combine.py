@@ -22,23 +22,17 @@ class Reward:
     weights: dict[str, float] = field(default_factory=dict)
 
 
-def normalize(value: float, profile: Profile) -> float:
-    """Map a reward from the profile's range to [0, 1]."""
-    low, high = profile.range
-    return min(1.0, max(0.0, (value - low) / (high - low)))
-
-
 def failure(profile: Profile, status: Status) -> Reward:
     """What a failure of the policy's own making earns."""
-    value = profile.failures.get(status, profile.failure_reward)
-    return Reward(value, normalize(value, profile))
+    value = profile.failure(status)
+    return Reward(value, profile.normalize(value))
 
 
 def blank(profile: Profile) -> Reward | None:
     """What a blank figure earns; None when the profile scores it like any other."""
     if profile.blank_reward is None:
         return None
-    return Reward(profile.blank_reward, normalize(profile.blank_reward, profile))
+    return Reward(profile.blank_reward, profile.normalize(profile.blank_reward))
 
 
 def weights_of(profile: Profile, signals: Mapping[str, SignalResult]) -> dict[str, float]:
@@ -82,10 +76,10 @@ def combine(profile: Profile, signals: Mapping[str, SignalResult], characters: i
         value = signals[gate.signal].value
         if value is not None and value < gate.at_least:
             stopped = min(max(gate.otherwise, low), high)
-            return Reward(stopped, normalize(stopped, profile), dict.fromkeys(weights, 0.0))
+            return Reward(stopped, profile.normalize(stopped), dict.fromkeys(weights, 0.0))
         bonus += gate.bonus
     reward = profile.offset + bonus + sum(weight * (signals[name].value or 0.0) for name, weight in weights.items())
     for step in profile.shaping:
         reward = shape(reward, step, characters)
     reward = min(max(reward, low), high)
-    return Reward(reward, normalize(reward, profile), weights)
+    return Reward(reward, profile.normalize(reward), weights)

@@ -91,15 +91,14 @@ def color_items(description: ChartDescription) -> list[tuple[str, str]]:
     items = list(dict.fromkeys((call.name, color) for call in description.calls or () for color in call.colors))
     if len(items) <= FILTER_ABOVE:
         return items
-    colors = list(dict.fromkeys(color for _, color in items))
-    like = similarities(colors, colors)
-    kept: list[int] = []  # distinct colours; the filter looks across functions, so a colour is kept once
     chosen = []
-    for item in items:
-        index = colors.index(item[1])
-        if not kept or float(like[index, kept].max()) <= FILTER_SIMILARITY:
-            kept.append(index)
-            chosen.append(item)
+    left = items
+    # Taking the first and dropping all like it, again and again, is the greedy filter; kept colours lie at least 30
+    # CIEDE2000 apart, so there are few rounds however many items there are.
+    while left:
+        chosen.append(left[0])
+        like = similarities([left[0][1]], [color for _, color in left])[0]
+        left = [item for item, near in zip(left[1:], like[1:], strict=True) if near <= FILTER_SIMILARITY]
     return chosen
 
 

@@ -1,0 +1,319 @@
+"""Every signal against values worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chartreward.models import SignalResult, SignalUse
+from chartreward.profiles.options import options_of
+from tests.similarity.charts import FULL, axes, bars, chart, mark, picture, text
+from worker.similarity import SIGNALS, Chart
+
+BLUE, ORANGE, RED, GREEN = "#1f77b4", "#ff7f0e", "#ff0000", "#008000"
+CODE_ONLY = sorted(set(SIGNALS) - {"execution", "color", "visual.ssim"})
+
+
+def run(name: str, generated: Chart, reference: Chart, **options: Any) -> SignalResult:
+    return SIGNALS[name](generated, reference, options_of(SignalUse(name=name, options=options)))
+
+
+def rich() -> Chart:
+    return chart(
+        marks=[
+            bars([1.0, 2.0, 3.0], colors=(BLUE,)),
+            mark("line", (ORANGE,), data={"x": [0.0, 5.0], "y": [1.0, 50.0]}),
+        ],
+        texts=[text("Sales"), text("Year", "xlabel", (180, 280, 220, 295))],
+        legend=[("a", BLUE), ("b", ORANGE)],
+        calls=[("_axes.py bar", ["#1F77B4"]), ("_axes.py plot", ["#FF7F0E"])],
+        lines=["Sales", "Year"],
+        code="import matplotlib.pyplot as plt\nplt.bar([0, 1], [1, 2])\n",
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SIGNALS))
+def test_a_chart_is_like_itself(name: str) -> None:
+    assert run(name, rich(), rich()).value == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", CODE_ONLY)
+def test_a_picture_as_reference_is_unavailable_not_zero(name: str) -> None:
+    result = run(name, rich(), picture(np.full((300, 400, 3), 255, np.uint8)))
+    assert result.value is None and result.unavailable
+
+
+@pytest.mark.parametrize("name", sorted(SIGNALS))
+def test_empty_charts_do_not_break_a_signal(name: str) -> None:
+    empty = chart(plots=[], calls=[], lines=[])
+    for pair in ((empty, rich()), (rich(), empty), (empty, chart(plots=[], calls=[], lines=[]))):
+        value = run(name, *pair).value
+        assert value is not None and 0 <= value <= 1
+
+
+class TestAttributes:
+    def test_one_jaccard_over_the_union(self) -> None:
+        # colours {blue} / {blue, red}: 1 of 2. texts {Sales} / {Sales}: 1 of 1. layout 6 of 6.
+        # numbers x {0,1}, height {5,6}, base {0} -> {0,1,5,6} / {0,1,5,7}: 3 of 5.
+        ours = chart(marks=[bars([5.0, 6.0], colors=(BLUE,))], texts=[text("Sales")])
+        theirs = chart(marks=[bars([5.0, 7.0], colors=(BLUE, RED))], texts=[text("Sales")])
+        assert run("attributes", ours, theirs).value == pytest.approx((1 + 1 + 6 + 3) / (2 + 1 + 6 + 5))
+        by_category = run("attributes", ours, theirs, per_category=True).value
+        assert by_category == pytest.approx((1 / 2 + 1 + 1 + 3 / 5) / 4)
+
+    def test_numbers_within_a_thousandth_are_equal(self) -> None:
+        ours, theirs = chart(marks=[mark(data={"y": [1000.9]})]), chart(marks=[mark(data={"y": [1000.0]})])
+        assert run("attributes", ours, theirs).value == 1.0
+        assert run("attributes", ours, theirs, tolerance=1e-4).value == pytest.approx(7 / 9)
+
+    def test_rounding_to_six_significant_digits(self) -> None:
+        ours, theirs = chart(marks=[mark(data={"y": [0.1234567]})]), chart(marks=[mark(data={"y": [0.1234571]})])
+        assert run("attributes", ours, theirs, tolerance=0.0).value == 1.0
+        assert run("attributes", ours, theirs, tolerance=0.0, digits=7).value == pytest.approx(7 / 9)
+
+    def test_repeats_count_only_in_a_multiset(self) -> None:
+        ours, theirs = chart(texts=[text("a"), text("a"), text("a")]), chart(texts=[text("a")])
+        assert run("attributes", ours, theirs).value == 1.0
+        assert run("attributes", ours, theirs, multiset=True).value == pytest.approx(7 / 9)
+
+
+class TestText:
+    def test_edit_distance(self) -> None:
+        ours, theirs = chart(texts=[text("Sales 2021")]), chart(texts=[text("Sales 2020")])
+        assert run("text", ours, theirs).value == pytest.approx(0.9)
+        assert run("text.exact", ours, theirs).value == 0
+
+    def test_role_and_place(self) -> None:
+        ours, theirs = chart(texts=[text("Sales", "xlabel")]), chart(texts=[text("Sales")])
+        assert run("text", ours, theirs).value == pytest.approx(0.5)
+        # 100 px of a 500 px diagonal: 0.2 / 0.5 of the full 0.3.
+        moved = chart(texts=[text("Sales", box=(250, 5, 350, 25))])
+        assert run("text", moved, theirs).value == pytest.approx(1 - 0.3 * 0.4)
+        assert run("text", moved, theirs, place=0.0).value == 1.0
+
+    def test_guesses_and_repeats_cost(self) -> None:
+        theirs = chart(texts=[text("Sales")])
+        repeated = chart(texts=[text("Sales")] * 4)
+        assert run("text", repeated, theirs).value == pytest.approx(2 / 5)
+
+    def test_ticks_only_on_request(self) -> None:
+        ours = chart(texts=[text("Sales"), text("10", "xtick")])
+        theirs = chart(texts=[text("Sales"), text("20", "xtick")])
+        assert run("text", ours, theirs).value == 1.0
+        assert run("text.exact", ours, theirs, ticks=True).value == 0.5
+
+
+class TestLayout:
+    two = (axes((0, 0, 200, 300), (1, 2, 0, 0, 0, 0)), axes((200, 0, 400, 300), (1, 2, 0, 0, 1, 1)))
+
+    def test_boxes(self) -> None:
+        one = chart(plots=[self.two[0]])
+        assert run("layout", one, chart(plots=list(self.two))).value == pytest.approx(2 / 3)
+        half = chart(plots=[axes((0, 0, 200, 150), (2, 2, 0, 0, 0, 0))])
+        assert run("layout", half, one).value == pytest.approx(0.5)
+
+    def test_cells_and_exact(self) -> None:
+        one = chart(plots=[self.two[0]])
+        both = chart(plots=list(self.two))
+        assert run("layout", one, both, match="cells").value == pytest.approx(2 / 3)
+        assert run("layout", one, both, match="cells", exact=True).value == 0
+        assert run("layout", both, both, match="cells", exact=True).value == 1
+
+    def test_colour_bars_are_not_plots(self) -> None:
+        bar = axes((360, 0, 390, 300), (1, 1, 0, 0, 0, 0), colorbar=True)
+        assert run("layout", chart(plots=[axes(), bar]), chart()).value == 1.0
+
+
+class TestChartType:
+    def test_kinds(self) -> None:
+        ours, theirs = chart(marks=[bars([1.0])]), chart(marks=[bars([1.0]), mark("line")])
+        assert run("chart_type", ours, theirs).value == pytest.approx(2 / 3)
+        assert run("chart_type", ours, theirs, exact=True).value == 0
+
+    def test_repeats_count_by_their_root(self) -> None:
+        ours, theirs = chart(marks=[mark("line")]), chart(marks=[mark("line")] * 4)
+        assert run("chart_type", ours, theirs).value == pytest.approx(2 / 3)
+        assert run("chart_type", ours, theirs, exact=True).value == 1
+
+    def test_orientation_and_projection(self) -> None:
+        flat = chart(marks=[mark(orientation="horizontal")])
+        assert run("chart_type", flat, chart(marks=[mark(orientation="vertical")])).value == 0
+        polar = chart(marks=[mark("line")], plots=[axes(projection="polar")])
+        assert run("chart_type", polar, chart(marks=[mark("line")])).value == 0
+
+
+class TestColor:
+    def test_difference_scale(self) -> None:
+        ours, theirs = chart(marks=[mark(colors=("#ff0000",))]), chart(marks=[mark(colors=("#fe0000",))])
+        assert (run("color", ours, theirs).value or 0) > 0.99
+        assert (run("color", chart(marks=[mark(colors=("#0000ff",))]), theirs).value or 0) < 0.001
+
+    def test_half_the_colours(self) -> None:
+        ours, theirs = chart(marks=[mark(colors=(RED,))]), chart(marks=[mark(colors=(RED,)), mark(colors=("#0000ff",))])
+        assert run("color", ours, theirs).value == pytest.approx(0.5, abs=1e-6)
+
+    def test_guessed_colours_cost(self) -> None:
+        theirs = chart(marks=[mark(colors=(RED,))])
+        many = chart(marks=[mark(colors=(RED,))] + [mark(colors=(f"#{i * 20:02x}ff{i * 20:02x}",)) for i in range(9)])
+        assert (run("color", many, theirs).value or 0) == pytest.approx(0.1, abs=0.01)
+
+    def test_palette_of_a_picture(self) -> None:
+        pixels = np.full((300, 400, 3), 255, np.uint8)
+        pixels[100:200, 100:300] = (255, 0, 0)
+        result = run("color", chart(pixels=pixels), picture(pixels.copy()))
+        assert result.value == pytest.approx(1.0)
+        assert result.evidence is not None and result.evidence["source"] == "pixels"
+
+
+class TestData:
+    def test_range_kernel(self) -> None:
+        # One of two bars is off by 5 of 100 shown: exp(-1) of the 0.8 that length weighs.
+        ours, theirs = chart(marks=[bars([10.0, 20.0])]), chart(marks=[bars([10.0, 25.0])])
+        assert run("data", ours, theirs).value == pytest.approx((1 + 0.2 + 0.8 * np.exp(-1)) / 2)
+
+    def test_cerm_and_tolerance_kernels(self) -> None:
+        ours, theirs = chart(marks=[bars([10.0, 20.0])]), chart(marks=[bars([10.0, 25.0])])
+        assert run("data", ours, theirs, kernel="cerm").value == pytest.approx((1 + 0.2 + 0.8 / 1.2) / 2)
+        assert run("data", ours, theirs, kernel="tolerance").value == pytest.approx((1 + 0.2) / 2)
+
+    def test_points_in_any_order_lines_in_theirs(self) -> None:
+        there = {"x": [1.0, 2.0, 9.0], "y": [10.0, 90.0, 30.0]}
+        back = {"x": [9.0, 2.0, 1.0], "y": [30.0, 90.0, 10.0]}
+        assert (
+            run("data", chart(marks=[mark("points", data=back)]), chart(marks=[mark("points", data=there)])).value == 1
+        )
+        lines = run("data", chart(marks=[mark("line", data=back)]), chart(marks=[mark("line", data=there)])).value
+        assert lines is not None and lines < 0.5
+
+    def test_lines_sampled_differently(self) -> None:
+        coarse = mark("line", data={"x": [0.0, 10.0], "y": [0.0, 100.0]})
+        fine = mark("line", data={"x": [i / 10 for i in range(101)], "y": [float(i) for i in range(101)]})
+        assert run("data", chart(marks=[coarse]), chart(marks=[fine])).value == pytest.approx(1.0)
+
+    def test_series_paired_optimally(self) -> None:
+        low, high = bars([1.0, 2.0]), bars([80.0, 90.0])
+        assert run("data", chart(marks=[high, low]), chart(marks=[low, high])).value == pytest.approx(1.0)
+        assert run("data", chart(marks=[low]), chart(marks=[low, high])).value == pytest.approx(2 / 3)
+
+    def test_wedges_and_images(self) -> None:
+        pie = mark("wedge", data={"theta1": [0.0, 90.0], "theta2": [90.0, 360.0]})
+        assert run("data", chart(marks=[pie]), chart(marks=[pie])).value == pytest.approx(1.0)
+        image = mark("image", data={"value": [0.0, 1.0, 2.0, 3.0]}, shape=[2, 2])
+        other = mark("image", data={"value": [3.0, 2.0, 1.0, 0.0]}, shape=[2, 2])
+        assert run("data", chart(marks=[image]), chart(marks=[image])).value == pytest.approx(1.0)
+        assert (run("data", chart(marks=[other]), chart(marks=[image])).value or 0) < 0.01
+
+    def test_another_kind_does_not_match(self) -> None:
+        line = mark("line", data={"x": [0.0, 1.0], "y": [10.0, 20.0]})
+        assert run("data", chart(marks=[line]), chart(marks=[bars([10.0, 20.0])])).value == 0
+
+
+class TestTheRest:
+    def test_legend(self) -> None:
+        ours, theirs = chart(legend=[("a", RED)]), chart(legend=[("a", RED), ("b", GREEN)])
+        assert run("legend", ours, theirs).value == pytest.approx(2 / 3)
+        assert run("legend", chart(), theirs).value == 0
+        assert run("legend", chart(), chart()).value == 1
+
+    def test_grid(self) -> None:
+        from chartreward.description import Axis
+
+        both = axes(x=Axis(limits=(0, 1), grid=True), y=Axis(limits=(0, 1), grid=True))
+        only_y = axes(x=Axis(limits=(0, 1)), y=Axis(limits=(0, 1), grid=True))
+        assert run("grid", chart(plots=[only_y]), chart(plots=[both])).value == pytest.approx(2 / 3)
+        assert run("grid", chart(plots=[only_y]), chart()).value == 0
+
+    def test_axes(self) -> None:
+        from chartreward.description import Axis
+
+        half = axes(y=Axis(limits=(0, 50)))
+        # x agrees: 1. y: limits overlap by half, scale agrees, no labels on either side.
+        assert run("axes", chart(plots=[half]), chart()).value == pytest.approx((1 + 0.4 * 0.5 + 0.2 + 0.4) / 2)
+        log = axes(y=Axis(limits=(0, 100), scale="log"))
+        assert run("axes", chart(plots=[log]), chart()).value == pytest.approx((1 + 0.4 + 0.4) / 2)
+
+    def test_style(self) -> None:
+        ours = chart(marks=[mark("line", linestyle="--", linewidth=1.0)])
+        theirs = chart(marks=[mark("line", linestyle="-", linewidth=2.0)])
+        # linestyle 0, linewidth 0.5, alpha, frame, background and aspect 1.
+        assert run("style", ours, theirs).value == pytest.approx((0 + 0.5 + 4) / 6)
+
+    def test_code(self) -> None:
+        # trigrams of "a = 1 b" are (a,=,1), (=,1,b); of "a = 1 c": one of two shared.
+        assert run("code", chart(code="a = 1 b  # note"), chart(code="a = 1 c")).value == pytest.approx(0.5)
+
+    def test_ssim_of_a_shifted_square_falls(self) -> None:
+        def square(left: int) -> Chart:
+            pixels = np.full((300, 400, 3), 255, np.uint8)
+            pixels[100:200, left : left + 100] = 0
+            return chart(pixels=pixels)
+
+        values = [run("visual.ssim", square(100 + shift), square(100)).value or 0 for shift in (0, 4, 40, 150)]
+        assert values[0] == pytest.approx(1.0) and values == sorted(values, reverse=True) and values[-1] < 0.2
+
+    def test_plot2code(self) -> None:
+        near, far = text("Sales", box=(160, 5, 260, 25)), text("Sales", box=(180, 5, 280, 25))
+        assert run("plot2code.text", chart(texts=[near]), chart(texts=[text("Sales")])).value == 1  # 10 px
+        assert run("plot2code.text", chart(texts=[far]), chart(texts=[text("Sales")])).value == 0  # 30 px
+
+
+class TestChartMimic:
+    def test_text_and_type_are_multisets(self) -> None:
+        ours, theirs = chart(lines=["a", "a", "b"]), chart(lines=["a", "c"])
+        assert run("chartmimic.text", ours, theirs).value == pytest.approx(2 * (1 / 3) * (1 / 2) / (1 / 3 + 1 / 2))
+        ours = chart(calls=[("bar", []), ("bar", []), ("plot", [])])
+        assert run("chartmimic.chart_type", ours, chart(calls=[("bar", [])])).precision == pytest.approx(1 / 3)
+
+    def test_empty_sides_score_zero_even_against_themselves(self) -> None:
+        nothing = chart(lines=[], calls=[])
+        assert run("chartmimic.text", nothing, nothing).value == 0
+        assert run("chartmimic.color", nothing, nothing).value == 0
+
+    def test_layout_counts_colour_bars_and_the_graph_category(self) -> None:
+        ours = chart(plots=[axes(), axes(cell=(1, 2, 0, 0, 1, 1))])
+        assert run("chartmimic.layout", ours, chart()).value == pytest.approx(2 / 3)
+        bare = axes().model_copy(update={"cell": None})
+        assert run("chartmimic.layout", chart(plots=[bare]), chart(plots=[bare])).value == 0
+        assert run("chartmimic.layout", chart(plots=[bare]), chart(), graph=True).value == 1
+
+    def test_colours_are_assigned_within_a_function(self) -> None:
+        ours = chart(calls=[("bar", ["#000000", "#FFFFFF"]), ("plot", ["viridis"])])
+        theirs = chart(calls=[("bar", ["#FFFFFF", "#000000"]), ("plot", ["magma"])])
+        result = run("chartmimic.color", ours, theirs)
+        assert result.f1 == pytest.approx(2 / 3) and result.generated == 3
+        mixed = chart(calls=[("bar", ["#000000"]), ("plot", ["#000000"])])
+        assert run("chartmimic.color", mixed, chart(calls=[("plot", ["magma"])])).value == 0
+
+    def test_more_than_ten_colours_are_filtered(self) -> None:
+        shades = [f"#{level:02X}0000" for level in range(250, 130, -10)]
+        assert run("chartmimic.color", chart(calls=[("bar", shades)]), chart(calls=[("bar", shades)])).generated == 1
+
+
+def test_ten_thousand_artists_do_not_hang() -> None:
+    import time
+
+    rng = np.random.default_rng(0)
+    names = [f"#{value:06x}" for value in rng.integers(0, 1 << 24, 10_000)]
+
+    def many(offset: int) -> Chart:
+        return chart(
+            marks=[
+                mark("patch", (color,), data={"x": [float(i)], "y": [float(i + offset)]})
+                for i, color in enumerate(names)
+            ],
+            texts=[text(f"text {i + offset}", "text") for i in range(10_000)],
+            calls=[("bar", names)],
+            lines=[],
+        )
+
+    ours, theirs = many(0), many(3)
+    for name in SIGNALS:
+        started = time.perf_counter()
+        run(name, ours, theirs)
+        assert time.perf_counter() - started < 20, name
+
+
+def test_the_box_of_the_fixture_is_inside_its_canvas() -> None:
+    assert 0 <= FULL[0] < FULL[2] <= 400
