@@ -56,8 +56,7 @@ def extract_code(completion: str | Sequence[Any]) -> str | None:
     Inside `<answer>`, or else in the whole text, the last complete fenced block tagged python, py or nothing wins;
     then an unclosed one (a truncated completion); then text without fences that imports something.
     """
-    text = completion if isinstance(completion, str) else _last_message(completion)
-    text = _without_thoughts(last_assistant_turn(text).replace("\r\n", "\n"))
+    text = _without_thoughts(last_assistant_turn(completion_text(completion)).replace("\r\n", "\n"))
     answer = _answer(text)
     if answer is not None:
         code = _fenced(answer) or _bare(answer)
@@ -66,13 +65,37 @@ def extract_code(completion: str | Sequence[Any]) -> str | None:
     return _fenced(text) or _bare(text)
 
 
+def completion_text(completion: object) -> str:
+    """Return a completion as one string: itself, or the text of the last assistant message of a list. Never raises.
+
+    Messages are dicts or objects with `role` and `content` (a string, or parts with `text`), or plain strings.
+    """
+    if isinstance(completion, str):
+        return completion
+    chosen: object = None
+    for message in completion if isinstance(completion, Sequence) else ():
+        if isinstance(message, str):
+            chosen = message
+            continue
+        get = message.get if isinstance(message, Mapping) else partial(getattr, message)
+        if get("role", "assistant") in ("assistant", "model"):
+            chosen = get("content", None)
+    if isinstance(chosen, str):
+        return chosen
+    parts: list[object] = []
+    for part in chosen if isinstance(chosen, Sequence) else ():
+        parts.append(part.get("text") if isinstance(part, Mapping) else getattr(part, "text", part))
+    return "".join(part for part in parts if isinstance(part, str))
+
+
 def last_assistant_turn(query: str) -> str:
     """Return what the assistant said last in a templated conversation, without special tokens at its end.
 
     Works on prompt and response decoded together (`query` of OpenRLHF), where thousands of image pads make the prompt
     differ from the one that was sent. Text without a known template comes back as it is, less trailing end tokens.
     """
-    start, ends = 0, ()
+    start = 0
+    ends: tuple[str, ...] = ()
     for template in TEMPLATES:
         found = query.rfind(template.opening)
         if found >= 0 and found + len(template.opening) > start:
@@ -98,24 +121,6 @@ def _trimmed_stop(text: str, start: int, stop: int) -> int:
                 stop -= len(token)
                 trimmed = True
     return stop
-
-
-def _last_message(messages: object) -> str:
-    """Text of the last assistant message. Messages are dicts or objects with `role` and `content`, or plain strings."""
-    chosen: object = None
-    for message in messages if isinstance(messages, Sequence) else ():
-        if isinstance(message, str):
-            chosen = message
-            continue
-        get = message.get if isinstance(message, Mapping) else partial(getattr, message)
-        if get("role", "assistant") in ("assistant", "model"):
-            chosen = get("content", None)
-    if isinstance(chosen, str):
-        return chosen
-    parts: list[object] = []
-    for part in chosen if isinstance(chosen, Sequence) else ():
-        parts.append(part.get("text") if isinstance(part, Mapping) else getattr(part, "text", part))
-    return "".join(part for part in parts if isinstance(part, str))
 
 
 def _without_thoughts(text: str) -> str:

@@ -62,8 +62,11 @@ CASES = {
     "only a fence": (F, None),
     "messages": ([{"role": "user", "content": "import x"}, {"role": "assistant", "content": CODE}], CODE),
     "several turns": (
-        [{"role": "assistant", "content": "import draft"}, {"role": "user", "content": "no"}]
-        + [{"role": "assistant", "content": CODE}],
+        [
+            {"role": "assistant", "content": "import draft"},
+            {"role": "user", "content": "no"},
+            {"role": "assistant", "content": CODE},
+        ],
         CODE,
     ),
     "content parts": ([{"role": "assistant", "content": [{"type": "text", "text": CODE}]}], CODE),
@@ -103,7 +106,8 @@ QUERIES = {
     "phi": f"<|user|>\n<|image_1|>Draw<|end|>\n<|assistant|>\n{ANSWER}<|end|><|endoftext|>",
     "phi4": f"<|im_start|>user<|im_sep|>Draw<|im_end|><|im_start|>assistant<|im_sep|>{ANSWER}<|im_end|>",
     "deepseek": (
-        f"<｜begin▁of▁sentence｜><｜User｜>Draw<｜Assistant｜><think>\nimport no\n</think>\n{ANSWER}<｜end▁of▁sentence｜>"
+        "<｜begin▁of▁sentence｜><｜User｜>Draw<｜Assistant｜>"
+        f"<think>\nimport no\n</think>\n{ANSWER}<｜end▁of▁sentence｜>"
     ),
     "harmony": (
         "<|start|>user<|message|>Draw<|end|><|start|>assistant<|channel|>analysis<|message|>import no<|end|>"
@@ -174,7 +178,7 @@ def test_never_raises_on_messages(messages: list) -> None:
     assert code is None or isinstance(code, str)
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="`~\r<◁|")).filter(lambda code: code.strip()))
+@given(st.text(alphabet=st.characters(exclude_characters="`~\r<◁|[")).filter(lambda code: code.strip()))
 @settings(max_examples=200, deadline=None)
 def test_what_a_fence_holds_comes_back(code: str) -> None:
     kept = re.sub(r"\A\n+|\n+\Z", "", code)
