@@ -16,10 +16,26 @@ run: setup ## embedded stack, example batch, keep serving
 test: setup-dev ## the fast suite
 	@$(PY) -m pytest $(ARGS)
 
-test-slow: setup-dev
-	@$(PY) -m pytest -m slow $(ARGS)
+test-slow: setup-dev ## long attacks, faults, the development corpus
+	@$(PY) -m pytest -m slow --timeout 1800 $(ARGS)
 
-test-all: test test-slow
+test-browser: setup-dev ## the page in headless Chromium
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
+	@$(PY) -m pytest -m browser --timeout 300 tests/browser $(ARGS)
+
+test-compose: setup-dev ## the compose stack on a real Docker engine
+	@$(PY) -m pytest -m compose --timeout 2400 tests/compose $(ARGS)
+
+test-soak: setup-dev ## two minutes of full load
+	@$(PY) -m pytest -m soak --timeout 900 $(ARGS)
+
+test-trainers: setup-dev ## the adapters under the trainers' own code
+	@$(PY) -m pytest -m trainers --timeout 1800 tests/trainers $(ARGS)
+
+test-all: test test-slow test-browser test-compose test-soak
+
+bench: setup-dev ## rewards a second against plain Python, as ratios
+	@$(PY) -m benchmarks.throughput $(ARGS)
 
 lint: setup-dev
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && cd worker/sandboxed && ../../$(PY) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/sandboxed --exclude '^$$' *.py
@@ -56,6 +72,9 @@ setup-dev: setup .venv/.dev
 	@$(PYTHON) -m venv .runtimes/$*
 	@.runtimes/$*/bin/python -m pip --disable-pip-version-check -q install -r $<
 	@touch $@
+
+docs: setup-dev ## the documentation site, strict
+	@$(PY) -m mkdocs build --strict -q
 
 clean:
 	rm -rf .venv .runtimes .run .cache
