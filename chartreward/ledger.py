@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from chartreward.messages import WorkChunk
 from chartreward.models import ItemResult, Priority, Status
@@ -35,6 +37,16 @@ CANARY = "cr:canary"  # when the last canary came through, and what it took
 HEARTBEAT_TTL_S = 6
 RESULT_TTL_S = 3600  # results, batches and their streams; a setting of both sides
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+SECRETS = Path("/run/secrets")  # where containers find settings as files, say chartreward_redis_password
+
+
+def with_password(url: str, password: str | None) -> str:
+    """A Redis URL with a password from elsewhere (a secret file); one that the URL already has stays."""
+    parts = urlsplit(url)
+    if not password or parts.password:
+        return url
+    netloc = f"{parts.username or ''}:{quote(password.strip(), safe='')}@{parts.netloc.rpartition('@')[2]}"
+    return parts._replace(netloc=netloc).geturl()
 
 
 def result_key(key: str) -> str:

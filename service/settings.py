@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chartreward.ledger import DEFAULT_REDIS_URL, RESULT_TTL_S
+from chartreward.ledger import DEFAULT_REDIS_URL, RESULT_TTL_S, SECRETS, with_password
 
 Infrastructure = Literal["error"] | float
 
@@ -16,11 +16,17 @@ Infrastructure = Literal["error"] | float
 class ServiceSettings(BaseSettings):
     """Everything the service can be told."""
 
-    model_config = SettingsConfigDict(env_prefix="CHARTREWARD_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CHARTREWARD_",
+        env_ignore_empty=True,
+        extra="ignore",
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=1, le=65_535, description="port to listen on")
     redis_url: str = Field(default=DEFAULT_REDIS_URL, description="redis://, rediss:// or unix:// URL")
+    redis_password: SecretStr | None = Field(default=None, description="goes into redis_url, where that has none")
     redis_connections: int = Field(default=64, ge=4, description="connections to Redis at most, a process")
     log_level: str = Field(default="info", description="debug, info, warning, error")
 
@@ -60,6 +66,12 @@ class ServiceSettings(BaseSettings):
         default="error", description="our own failure on /get_reward: `error` (503, loud) or this reward"
     )
     rm_infrastructure: Infrastructure = Field(default="error", description="the same for /rm")
+
+    @model_validator(mode="after")
+    def _join_password(self) -> Self:
+        if self.redis_password is not None:
+            self.redis_url = with_password(self.redis_url, self.redis_password.get_secret_value())
+        return self
 
     def check_exposure(self) -> None:
         """Refuse to be open to a network by accident. Raises ValueError."""

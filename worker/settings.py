@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chartreward.ledger import DEFAULT_REDIS_URL, RESULT_TTL_S
+from chartreward.ledger import DEFAULT_REDIS_URL, RESULT_TTL_S, SECRETS, with_password
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,7 +39,12 @@ class JudgeSettings(BaseModel):
 class WorkerSettings(BaseSettings):
     """Everything a worker can be told. Nested values are JSON: CHARTREWARD_WEIGHTS='{"resnet18": {"path": "..."}}'."""
 
-    model_config = SettingsConfigDict(env_prefix="CHARTREWARD_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CHARTREWARD_",
+        env_ignore_empty=True,
+        extra="ignore",
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+    )
 
     # jail
     runtimes: dict[str, Path] = Field(
@@ -74,6 +79,7 @@ class WorkerSettings(BaseSettings):
 
     # queue and fleet
     redis_url: str = Field(default=DEFAULT_REDIS_URL, description="redis://, rediss:// or unix:// URL")
+    redis_password: SecretStr | None = Field(default=None, description="goes into redis_url, where that has none")
     workers: int | None = Field(default=None, ge=1, description="worker processes; unset: one a core")
     result_ttl_s: int = Field(default=RESULT_TTL_S, ge=60, description="how long results and batches are kept")
     render_ttl_s: int = Field(default=900, ge=10, description="how long pictures are kept")
@@ -88,3 +94,9 @@ class WorkerSettings(BaseSettings):
         default=60.0, gt=0, description="beyond twice the execution limit, a worker without progress ends itself"
     )
     log_level: str = Field(default="info", description="debug, info, warning, error")
+
+    @model_validator(mode="after")
+    def _join_password(self) -> Self:
+        if self.redis_password is not None:
+            self.redis_url = with_password(self.redis_url, self.redis_password.get_secret_value())
+        return self
