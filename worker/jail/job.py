@@ -1,0 +1,201 @@
+"""One job from request to death: its descriptors, its clock, its limits. What happened comes out as plain facts."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from worker.jail import frames, workdir
+from worker.jail.settings import JailSettings
+from worker.jail.zygote import Child, Ended, Zygote, ZygoteLostError
+
+_TICK_S = 0.05  # how often threads and disk of a running job are counted
+_LOCK_TIMEOUT_S = 20.0
+_BUFFER = 4 * 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run: kind of job ("code", "picture", "escapes"), its bytes, its options, its limits."""
+
+    kind: str
+    body: bytes
+    options: dict[str, Any]
+    timeout_s: float
+    memory_mb: int
+    max_head: int
+    max_body: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the supervisor and the kernel saw; nothing the job says, except its frame."""
+
+    ended: Ended
+    reader: frames.ResultReader
+    killed_for: str | None  # "timeout", "output", "disk", "threads": the limit that made the supervisor kill it
+    broken: str | None  # what was wrong with the result's bytes
+    output_bytes: int
+    cpu_limit_s: int
+    memory_mb: int
+
+
+def limits(request: Request, settings: JailSettings) -> dict[str, int]:
+    """The rlimits of a job, as worker/sandboxed/limits.py takes them."""
+    return {
+        "memory_bytes": request.memory_mb * 1_048_576,
+        "cpu_s": cpu_limit_s(request.timeout_s),
+        "file_bytes": settings.work_bytes,
+        "open_files": settings.open_files,
+        "stack_bytes": 8 * 1_048_576,
+    }
+
+
+def cpu_limit_s(timeout_s: float) -> int:
+    """CPU seconds of all threads together; the wall clock ends a single-threaded job first."""
+    return math.ceil(timeout_s) + 1
+
+
+class Job:
+    """Runs one request in a child of `zygote` whose work directory is `work`."""
+
+    def __init__(self, zygote: Zygote, settings: JailSettings, request: Request, work: int) -> None:
+        self._zygote, self._settings, self._request, self._work = zygote, settings, request, work
+        self._token = frames.new_token()
+        self._reader = frames.ResultReader(self._token, max_head=request.max_head, max_body=request.max_body)
+        self._output_bytes = 0
+        self._killed_for: str | None = None
+        self._broken: str | None = None
+
+    def run(self) -> Facts:
+        """Fork, wait for the lock, hand over the job, watch it, kill it, wait until it is reaped.
+
+        Raises ZygoteLostError when the zygote or the lock-down failed, before or after the job ran.
+        """
+        with contextlib.ExitStack() as stack:
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            stack.callback(self._socket.close)
+            for end in (self._socket, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            self._output, write_end = os.pipe()
+            stack.callback(os.close, self._output)
+            os.set_blocking(self._output, False)
+            try:
+                child = self._zygote.fork(
+                    limits(self._request, self._settings), [theirs.fileno(), write_end, self._work]
+                )
+            finally:
+                theirs.close()
+                os.close(write_end)
+            stack.callback(child.close)
+            try:
+                self._hand_over()
+                self._watch(child)
+            finally:
+                child.kill()
+                child.wait()
+            ended = self._zygote.ended()
+            self._drain()
+            self._after_death()
+        return Facts(
+            ended,
+            self._reader,
+            self._killed_for,
+            self._broken,
+            self._output_bytes,
+            cpu_limit_s(self._request.timeout_s),
+            self._request.memory_mb,
+        )
+
+    def _hand_over(self) -> None:
+        """Send the job once the child says that it is locked; it cannot be hostile before it has read anything."""
+        self._socket.settimeout(_LOCK_TIMEOUT_S)
+        try:
+            locked = self._socket.recv(1)
+            if locked == b"L":
+                request = self._request
+                head = {"kind": request.kind, "options": request.options}
+                self._socket.sendall(frames.job(head, request.body, self._token))
+        except OSError as error:
+            raise ZygoteLostError(f"the job's process does not take its job: {error}") from error
+        if locked != b"L":
+            said = b""
+            with contextlib.suppress(OSError):
+                said = os.read(self._output, 4000)
+            raise ZygoteLostError(f"lock-down failed: {said.decode('utf-8', 'replace').strip() or 'no reason given'}")
+        self._socket.setblocking(False)
+
+    def _watch(self, child: Child) -> None:
+        deadline = time.monotonic() + self._request.timeout_s
+        next_tick = time.monotonic() + _TICK_S
+        poll = select.poll()
+        for fd in (self._socket.fileno(), self._output, child.pidfd):
+            poll.register(fd, select.POLLIN)
+        while self._killed_for is None and self._broken is None and not self._reader.complete:
+            now = time.monotonic()
+            if now >= deadline:
+                self._killed_for = "timeout"
+                return
+            ready = dict(poll.poll(max(0.0, min(deadline, next_tick) - now) * 1000))
+            if self._output in ready and not self._drain():
+                poll.unregister(self._output)
+            if self._socket.fileno() in ready and not self._read_result():
+                return
+            if child.pidfd in ready:
+                self._read_result()
+                return
+            if time.monotonic() >= next_tick:
+                self._count(child.pid)
+                next_tick = time.monotonic() + _TICK_S
+
+    def _read_result(self) -> bool:
+        try:
+            return self._reader.read(self._socket)
+        except frames.FrameError as error:
+            self._broken = str(error)
+            return False
+
+    def _drain(self) -> bool:
+        """Count and throw away what was printed; False when every writer is gone."""
+        while self._output_bytes <= self._settings.output_bytes:
+            try:
+                data = os.read(self._output, 65_536)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self._output_bytes += len(data)
+        self._killed_for = self._killed_for or "output"
+        return True
+
+    def _count(self, pid: int) -> None:
+        settings = self._settings
+        held = workdir.unlinked_bytes(pid)
+        used, inodes = workdir.usage(
+            self._work, stop_bytes=settings.work_bytes - held, stop_inodes=settings.work_inodes
+        )
+        if used + held > settings.work_bytes or inodes > settings.work_inodes:
+            self._killed_for = "disk"
+        elif _threads(pid) > settings.threads:
+            self._killed_for = "threads"
+
+    def _after_death(self) -> None:
+        """With every writer dead, the stream must end right behind the one frame."""
+        if self._broken is None and self._reader.complete and self._killed_for is None:
+            with contextlib.suppress(OSError):
+                if self._socket.recv(1):
+                    self._broken = "more bytes follow the result"
+
+
+def _threads(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (hot path)
+            return int(file.read().rsplit(b") ", 1)[1].split()[17])
+    except (OSError, IndexError):
+        return 0

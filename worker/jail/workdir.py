@@ -1,0 +1,172 @@
+"""The private folder of a jail on disk: one work directory a job, counted while it runs, gone afterwards.
+
+Everything in a work directory was named by hostile code, so nothing here follows a link, builds a path, or recurses
+deeper than it holds descriptors for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+_NAME = "chartreward-jail-"
+_MAX_DEPTH = 64
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class WorkFolder:
+    """A jail's folder: `config` for the zygote's caches, `work` for the job that runs now."""
+
+    def __init__(self, root: Path | None, owner: int | None) -> None:
+        parent = root or Path(tempfile.gettempdir())
+        _remove_abandoned(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=_NAME, dir=parent))
+        self._owner = owner
+        self._fd = os.open(self.path, _FOLDER)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held while this jail lives
+        self.config = self.path / "config"
+        self.config.mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(self._fd, owner, owner)
+            os.chown(self.config, owner, owner)
+
+    def new_work(self) -> int:
+        """Make the work directory of a job; its descriptor."""
+        os.mkdir("work", 0o700, dir_fd=self._fd)
+        if self._owner is not None:
+            os.chown("work", self._owner, self._owner, dir_fd=self._fd, follow_symlinks=False)
+        return os.open("work", _FOLDER, dir_fd=self._fd)
+
+    def clear_work(self) -> None:
+        """Remove the work directory after its job has ended. Raises OSError when something would stay."""
+        with contextlib.suppress(FileNotFoundError):
+            _remove_tree(self._fd, "work")
+
+    def leftovers(self) -> list[str]:
+        """Names beside `config`: [] between jobs."""
+        return sorted(set(os.listdir(self._fd)) - {"config"})
+
+    def close(self) -> None:
+        """Remove the folder."""
+        with contextlib.suppress(OSError):
+            self.clear_work()
+        os.close(self._fd)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def usage(folder: int, *, stop_bytes: int, stop_inodes: int) -> tuple[int, int]:
+    """Bytes and inodes beneath an open directory, counted until one passes its stop. Safe while the job writes.
+
+    A tree deeper than 64 folders counts as past the stop.
+    """
+    total, inodes = 0, 0
+
+    def count(fd: int, depth: int) -> None:
+        nonlocal total, inodes
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    inodes += 1
+                    try:
+                        facts = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue  # gone since
+                    total += facts.st_blocks * 512
+                    if total > stop_bytes or inodes > stop_inodes:
+                        return
+                    if stat.S_ISDIR(facts.st_mode):
+                        if depth == _MAX_DEPTH:
+                            inodes = stop_inodes + 1
+                            return
+                        _count_folder(fd, entry.name, depth)
+        finally:
+            os.close(fd)
+
+    def _count_folder(parent: int, name: str, depth: int) -> None:
+        with contextlib.suppress(OSError):
+            count(os.open(name, _FOLDER, dir_fd=parent), depth + 1)
+
+    count(os.open(".", _FOLDER, dir_fd=folder), 0)
+    return total, inodes
+
+
+def unlinked_bytes(pid: int) -> int:
+    """Disk held by files the process has deleted but keeps open: the count above cannot see them."""
+    total = 0
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return 0
+    for name in descriptors:
+        with contextlib.suppress(OSError):
+            facts = os.stat(f"/proc/{pid}/fd/{name}")
+            if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
+                total += facts.st_blocks * 512
+    return total
+
+
+def _remove_tree(parent: int, name: str) -> None:
+    """Delete a tree of any depth without recursion: folders are moved up beside the first, then emptied in turn."""
+    fd = _open_folder(parent, name)
+    try:
+        pending = 0
+        for inner in _folders_after_unlinking(fd):
+            os.rename(inner, f"\x01{pending}", src_dir_fd=fd, dst_dir_fd=fd)
+            pending += 1
+        done = 0
+        while done < pending:
+            current = f"\x01{done}"
+            inner_fd = _open_folder(fd, current)
+            try:
+                for inner in _folders_after_unlinking(inner_fd):
+                    os.rename(inner, f"\x01{pending}", src_dir_fd=inner_fd, dst_dir_fd=fd)
+                    pending += 1
+            finally:
+                os.close(inner_fd)
+            os.rmdir(current, dir_fd=fd)
+            done += 1
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _open_folder(parent: int, name: str) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except PermissionError:  # made with mode 0; the process that could swap it for a link is dead
+        os.chmod(name, 0o700, dir_fd=parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _folders_after_unlinking(fd: int) -> list[str]:
+    folders = []
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                os.unlink(entry.name, dir_fd=fd)
+    return folders
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Folders of jails whose worker was killed: nobody holds their lock."""
+    for path in parent.glob(f"{_NAME}*"):
+        try:
+            fd = os.open(path, _FOLDER)
+        except OSError:
+            continue  # another user's
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                _remove_tree(fd, "work")
+            shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue  # alive
+        finally:
+            os.close(fd)
