@@ -75,7 +75,7 @@ class ResultReader:
             self.body = np.empty(body, np.uint8)
             self._target = memoryview(self.head)
         elif self._part == 1:
-            self._target = memoryview(self.body).cast("B") if len(self.body) else memoryview(b"")
+            self._target = self.body.data
         else:
             self.complete = True
         self._filled = 0

@@ -49,7 +49,7 @@ class WorkFolder:
 
     def leftovers(self) -> list[str]:
         """Names beside `config`: [] between jobs."""
-        return sorted(set(os.listdir(self._fd)) - {"config"})
+        return sorted(set(os.listdir(self._fd)) - {"config"})  # noqa: PTH208 (by descriptor, never by path)
 
     def close(self) -> None:
         """Remove the folder."""
@@ -99,12 +99,12 @@ def unlinked_bytes(pid: int) -> int:
     """Disk held by files the process has deleted but keeps open: the count above cannot see them."""
     total = 0
     try:
-        descriptors = os.listdir(f"/proc/{pid}/fd")
+        descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return 0
-    for name in descriptors:
+    for descriptor in descriptors:
         with contextlib.suppress(OSError):
-            facts = os.stat(f"/proc/{pid}/fd/{name}")
+            facts = descriptor.stat()
             if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
                 total += facts.st_blocks * 512
     return total

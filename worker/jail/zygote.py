@@ -98,7 +98,7 @@ class Zygote:
         # PYTHONHASHSEED; the environment is ours entirely, so there is nothing else for -E to ignore.
         command = [str(runtime.python.absolute()), "-P", "-s", str(SANDBOXED / "zygote.py"), str(theirs.fileno()), told]
         try:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 command,
                 env=environment(config),
                 cwd=config,

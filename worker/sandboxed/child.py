@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any, NoReturn
 
 import capture
@@ -49,7 +50,7 @@ def _serve(head: dict[str, Any], body: bytes) -> None:
     send = frames.result_writer(RESULT_FD, bytes.fromhex(head.pop("token")))
     kind, options = head["kind"], head["options"]
     if kind == "code":
-        here = os.getcwd()
+        here = str(Path.cwd())
         os.environ.update(HOME=here, TMPDIR=here)
         tempfile.tempdir = None
         denied = denials.watch()

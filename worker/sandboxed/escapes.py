@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import kernel
@@ -31,24 +32,20 @@ def _call(name_x86: int, name_arm: int, *arguments: int | bytes | None) -> int:
 
 
 def _read_secret(facts: Facts) -> bool:
-    with open(facts["secret"], "rb") as file:
-        return bool(file.read(1))
+    return bool(Path(facts["secret"]).read_bytes())
 
 
 def _list_outside(facts: Facts) -> bool:
-    return bool(os.listdir(os.path.dirname(facts["secret"])))
+    return bool(list(Path(facts["secret"]).parent.iterdir()))
 
 
 def _write_outside(facts: Facts) -> bool:
-    with open(facts["secret"], "ab") as file:
-        file.write(b"x")
-    return True
+    with Path(facts["secret"]).open("ab") as file:
+        return bool(file.write(b"x"))
 
 
 def _create_outside(facts: Facts) -> bool:
-    with open(facts["secret"] + ".new", "wb") as file:
-        file.write(b"x")
-    return True
+    return bool(Path(facts["secret"] + ".new").write_bytes(b"x"))
 
 
 def _truncate_outside(facts: Facts) -> bool:
@@ -57,12 +54,12 @@ def _truncate_outside(facts: Facts) -> bool:
 
 
 def _delete_outside(facts: Facts) -> bool:
-    os.unlink(facts["secret"])
+    Path(facts["secret"]).unlink()
     return True
 
 
 def _move_outside(facts: Facts) -> bool:
-    os.rename(facts["secret"], "taken")
+    Path(facts["secret"]).rename("taken")
     return True
 
 
@@ -75,8 +72,7 @@ def _link_outside(facts: Facts) -> bool:
 
 
 def _read_parent_memory(_facts: Facts) -> bool:
-    with open(f"/proc/{os.getppid()}/environ", "rb") as file:
-        return bool(file.read(1))
+    return bool(Path(f"/proc/{os.getppid()}/environ").read_bytes())
 
 
 def _connect(facts: Facts) -> bool:
@@ -127,7 +123,7 @@ def _signal_sibling(facts: Facts) -> bool:
     return True
 
 
-def _inherited_descriptor(facts: Facts) -> bool:
+def _inherited_descriptor(_facts: Facts) -> bool:
     open_ones = []
     for fd in range(4, 4096):
         with contextlib.suppress(OSError):
@@ -172,8 +168,7 @@ def _shared_memory(_facts: Facts) -> bool:
 
 
 def _shm_folder(facts: Facts) -> bool:
-    with open(f"/dev/shm/{facts['abstract']}", "wb"):
-        return True
+    return bool(Path("/dev/shm", facts["abstract"]).write_bytes(b"x"))
 
 
 def _keyring(_facts: Facts) -> bool:

@@ -90,5 +90,4 @@ class Lockdown:
 
 def _first_to_die() -> None:
     """When the machine runs out of memory, the job goes before anything else."""
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")
+    Path("/proc/self/oom_score_adj").write_bytes(b"1000")

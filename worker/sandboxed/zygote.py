@@ -74,7 +74,7 @@ def _facts(kept: str, lockdown: Lockdown) -> dict[str, Any]:
 def _one_job(
     control: socket.socket, lockdown: Lockdown, request: dict[str, Any], fds: tuple[int, int, int], run: Any
 ) -> None:
-    tasks = len(os.listdir("/proc/self/task"))
+    tasks = sum(1 for _ in Path("/proc/self/task").iterdir())
     if tasks != 1:  # a lock held by another thread would stay locked in the child
         raise RuntimeError(f"the zygote has {tasks} tasks before a fork, not 1")
     pid = os.fork()
@@ -100,7 +100,7 @@ def _one_job(
         "peak_kb": usage.ru_maxrss,
         "strays": _strays(),
         "zygote_kb": int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize() // 1024,
-        "zygote_fds": len(os.listdir("/proc/self/fd")),
+        "zygote_fds": sum(1 for _ in Path("/proc/self/fd").iterdir()),
     }
     if pidfd in ready:
         control.send(json.dumps({"ended": ended}).encode())
