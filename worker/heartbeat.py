@@ -45,7 +45,7 @@ class Heartbeat(threading.Thread):
         self._facts: WorkerInfo | None = None
         self._process = psutil.Process()
         self._parent = os.getppid()
-        self._started = time.time()
+        self._born = time.time()
         self._jobs_done = 0
         self._stall_after: float | None = None
         self._progress = time.monotonic()
@@ -169,7 +169,7 @@ class Heartbeat(threading.Thread):
             jobs_done=self._jobs_done,
             rss_mb=round(self.rss_mb, 1),
             zygote_rss_mb=round(zygotes, 1),
-            started=self._started,
+            started=self._born,
             seen=time.time(),
         )
 

@@ -305,7 +305,7 @@ def run(
     global _current  # noqa: PLW0603 - RQ jobs are module functions; this is how they find the engine
     configure_logs(settings.log_level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pool decides
-    connection = Redis.from_url(settings.redis_url, socket_timeout=30, socket_keepalive=True)
+    connection = Redis.from_url(settings.redis_url, socket_timeout=30)
     beat = Heartbeat(name, settings, EXIT_STALLED)
     beat.start()
     try:

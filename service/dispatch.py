@@ -1,0 +1,339 @@
+"""Batches in Redis: submitted, joined, waited for, read, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+from uuid import uuid4
+
+import orjson
+from redis.asyncio import Redis
+
+from chartreward import __version__, ledger
+from chartreward.ledger import Record
+from chartreward.models import BatchStatus, ItemError, ItemResult, Status
+from service.fleet import Fleet
+from service.hub import Hub
+from service.intake import Plan
+from service.problems import ProblemError, invalid, unavailable
+from service.settings import ServiceSettings
+
+LOOKUP_KEYS = 512
+SUBMIT_CHUNKS = 64
+GRACE_S = 900  # what lies in Redis outlives a batch's deadline by this
+
+
+T = TypeVar("T")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most `size` items (itertools has it from Python 3.12)."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+@dataclass(slots=True)
+class Batch:
+    """What this process knows of a batch. `news` are the indices that became known and were not handed out yet."""
+
+    id: str
+    ids: list[str | None]
+    keys: list[str | None]
+    local: dict[int, Record]
+    hits: set[str]
+    created: float
+    deadline: float
+    profile: str
+    runtime: str
+    known: dict[str, Record] = field(default_factory=dict)
+    closed: str | None = None
+    last_entry: bytes = b"0"
+
+    @property
+    def missing(self) -> list[str]:
+        """Distinct keys without a result."""
+        return [key for key in dict.fromkeys(self.keys) if key is not None and key not in self.known]
+
+    @property
+    def is_over(self) -> bool:
+        """Every item has its final result."""
+        return self.closed is not None or not self.missing
+
+    @property
+    def status(self) -> BatchStatus:
+        """Running, completed (deadlines included), or cancelled."""
+        if self.closed == "cancelled":
+            return BatchStatus.CANCELLED
+        return BatchStatus.COMPLETED if self.is_over else BatchStatus.RUNNING
+
+    def results(self) -> Iterator[tuple[int, Record, bool]]:
+        """(index, record, came from the cache) of the items that are known, in request order."""
+        for index, key in enumerate(self.keys):
+            record = self.local[index] if key is None else self.known.get(key)
+            if record is None and self.closed is not None:
+                record = self._unfinished()
+            if record is not None:
+                yield index, record, key in self.hits
+
+    def _unfinished(self) -> Record:
+        """What an item gets that the end of its batch overtook."""
+        cancelled = self.closed == "cancelled"
+        status = Status.CANCELLED if cancelled else Status.DEADLINE
+        message = "the batch was cancelled" if cancelled else "the batch's deadline passed before this item was done"
+        return Record.of(
+            ItemResult(
+                status=status,
+                reward=None,
+                normalized=None,
+                error=ItemError(type=status.value, message=message),
+                profile=self.profile,
+                runtime=self.runtime,
+                engine=__version__,
+            )
+        )
+
+    def line(self, index: int, record: Record, cached: bool) -> bytes:
+        """One result as JSON."""
+        return record.place(self.ids[index], index, cached=cached)
+
+    def json(self) -> bytes:
+        """The `Batch` model of the wire, put together without parsing results."""
+        rows = list(self.results())
+        head = orjson.dumps(
+            {
+                "id": self.id,
+                "status": self.status.value,
+                "total": len(self.keys),
+                "done": len(rows),
+                "counts": dict(Counter(record.status for _, record, _ in rows)),
+                "created": self.created,
+                "profile": self.profile,
+                "runtime": self.runtime,
+            }
+        )
+        return head[:-1] + b',"results":[' + b",".join(self.line(*row) for row in rows) + b"]}"
+
+    def pack(self) -> bytes:
+        """What any process needs to read the batch later."""
+        return orjson.dumps(
+            {
+                "ids": self.ids if any(name is not None for name in self.ids) else None,
+                "keys": self.keys,
+                "local": {str(index): record.pack().decode() for index, record in self.local.items()},
+                "hits": sorted(self.hits),
+                "created": self.created,
+                "deadline": self.deadline,
+                "profile": self.profile,
+                "runtime": self.runtime,
+            }
+        )
+
+    @staticmethod
+    def unpack(batch: str, raw: bytes) -> Batch:
+        """The inverse of `pack`."""
+        data = orjson.loads(raw)
+        local = {int(index): Record.unpack(record.encode()) for index, record in data.pop("local").items()}
+        ids = data.pop("ids") or [None] * len(data["keys"])
+        return Batch(id=batch, ids=ids, local=local, hits=set(data.pop("hits")), **data)
+
+
+class Dispatcher:
+    """Puts plans on the queue and brings results back."""
+
+    def __init__(self, redis: Redis, fleet: Fleet, hub: Hub, settings: ServiceSettings) -> None:
+        self.redis, self.fleet, self.hub, self.settings = redis, fleet, hub, settings
+        self._lookup = redis.register_script(ledger.LOOKUP)
+        self._submit = redis.register_script(ledger.SUBMIT)
+        self._close = redis.register_script(ledger.CLOSE)
+
+    # --- submit -------------------------------------------------------------------------------
+
+    async def submit(self, plan: Plan, *, shed: bool = True) -> Batch:
+        """Answer from the cache what is known, join what is under way, queue the rest.
+
+        Repeating it is harmless: nothing is done twice. `shed`: raise ProblemError (429) when the queue is full.
+        """
+        await self._check_references(plan)
+        batch = Batch(
+            id=plan.batch,
+            ids=plan.ids,
+            keys=plan.keys,
+            local=plan.local,
+            hits=set(),
+            created=plan.created,
+            deadline=plan.deadline,
+            profile=plan.profile.ref,
+            runtime=plan.runtime,
+        )
+        await self._take_known(batch, list(plan.work))
+        batch.hits = set(batch.known)
+        missing = batch.missing
+        if missing and shed:
+            await self._check_queue(len(missing))
+        life = self._life(plan.deadline)
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for content_id in {plan.work[key].reference for key in missing} & plan.references.keys():
+                content = plan.references[content_id].model_dump_json(exclude_none=True)
+                pipeline.set(ledger.reference_key(content_id), content, ex=self.settings.reference_ttl_s)
+            pipeline.set(ledger.batch_key(batch.id), batch.pack(), ex=life)
+            await pipeline.execute()
+        await self.enqueue(plan, missing)
+        return batch
+
+    async def enqueue(self, plan: Plan, keys: list[str]) -> None:
+        """Queue work, unless it is known or under way by now."""
+        workers = sum(plan.runtime in info.runtimes for info in self.fleet.serving)
+        lane = ledger.lane(plan.runtime, plan.priority)
+        queue = ledger.queue_name(lane, plan.batch)
+        life = self._life(plan.deadline)
+        for chunks in batched(plan.chunks(keys, self.settings.chunk_items, workers), SUBMIT_CHUNKS):
+            async with self.redis.pipeline(transaction=False) as pipeline:
+                for chunk in chunks:
+                    job = uuid4().hex
+                    own = [item.key for item in chunk.items]
+                    head = [plan.batch, plan.deadline, plan.created, lane, queue, job, life, self.settings.result_ttl_s]
+                    fields = ledger.job_fields(job, chunk, queue, plan.created)
+                    await self._submit(args=[*head, len(own), *own, *fields], client=pipeline)
+                await pipeline.execute()
+
+    async def _check_references(self, plan: Plan) -> None:
+        """Registered references must still be there; using one keeps it."""
+        if not plan.known_references:
+            return
+        names = list({name for name, _ in plan.known_references})
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.expire(ledger.reference_key(name), self.settings.reference_ttl_s)
+            there = dict(zip(names, await pipeline.execute(), strict=True))
+        lost = [(name, where) for name, where in plan.known_references if not there[name]]
+        if lost:
+            entries = [([*where, "id"], f"no reference {name[:80]!r} is registered") for name, where in lost]
+            raise invalid(f"{'.'.join(map(str, entries[0][0]))}: {entries[0][1]}", *entries)
+
+    async def _check_queue(self, items: int) -> None:
+        depth = await self.redis.zcard(ledger.INFLIGHT)
+        if depth + items > self.settings.max_queue:
+            detail = f"{depth} items are under way and {self.settings.max_queue} is the limit; try again"
+            raise ProblemError(429, "queue_full", detail, retryable=True, retry_after=5)
+
+    async def _take_known(self, batch: Batch, keys: Iterable[str]) -> None:
+        """Take results from the cache into `batch.known`."""
+        for some in batched(keys, LOOKUP_KEYS):
+            raw = await self._lookup(args=[self.settings.result_ttl_s, *some])
+            for key, value in zip(some, raw, strict=True):
+                if value is not None:
+                    batch.known[key] = Record.unpack(value)
+
+    def _life(self, deadline: float) -> int:
+        """Seconds to keep what belongs to a batch."""
+        return max(self.settings.result_ttl_s, int(deadline - time.time()) + GRACE_S)
+
+    # --- read ---------------------------------------------------------------------------------
+
+    async def load(self, batch_id: str) -> Batch:
+        """A batch with what is known of it. Raises ProblemError (404)."""
+        raw = await self.redis.get(ledger.batch_key(batch_id))
+        if raw is None:
+            raise ProblemError(404, "unknown_batch", f"no batch {batch_id[:80]!r}: it never was, or it is too old")
+        batch = Batch.unpack(batch_id, raw)
+        await self._take_known(batch, batch.hits)
+        await self.refresh(batch)
+        return batch
+
+    async def refresh(self, batch: Batch) -> bool:
+        """Take in what finished since the last look; True when there was something."""
+        if batch.is_over:
+            return False
+        stream = ledger.stream_key(batch.id)
+        entries, closed = await asyncio.gather(
+            self.redis.xrange(stream, b"(" + batch.last_entry if batch.last_entry != b"0" else b"-"),
+            self.redis.get(ledger.closed_key(batch.id)),
+        )
+        finished: list[str] = []
+        for entry, values in entries:
+            batch.last_entry = entry
+            key = values[b"k"].decode()
+            if b"r" in values:
+                batch.known[key] = Record.unpack(values[b"r"])
+            else:
+                finished.append(key)
+        finished = [key for key in finished if key not in batch.known]
+        await self._take_known(batch, finished)
+        for key in finished:
+            batch.known.setdefault(key, _lost(batch))
+        if closed is not None:
+            batch.closed = closed.decode()
+        elif time.time() >= batch.deadline and not batch.is_over:
+            await self.close(batch, "deadline")
+        return bool(entries) or batch.closed is not None
+
+    async def close(self, batch: Batch, reason: str) -> None:
+        """End a batch now; what only it waited for is not done. The first reason stands."""
+        life = self._life(batch.deadline)
+        await self._close(args=[batch.id, reason, life, *batch.missing])
+        batch.closed = (await self.redis.get(ledger.closed_key(batch.id)) or reason.encode()).decode()
+
+    async def wait(self, batch: Batch, until: float, plan: Plan | None = None) -> AsyncIterator[None]:
+        """Yield whenever the batch has news, until it is over or the clock (epoch seconds) says `until`.
+
+        With its plan, work that a restarted Redis forgot is queued again.
+        """
+        epoch = self.hub.epoch
+        with self.hub.watch(batch.id) as event:
+            while True:
+                event.clear()
+                if await self.refresh(batch):
+                    yield
+                now = time.time()
+                if batch.is_over or now >= until:
+                    return
+                if plan is not None and self.hub.epoch != epoch:
+                    epoch = self.hub.epoch
+                    await self.submit_again(plan, batch)
+                pause = min(until, batch.deadline, now + 5.0) - now
+                try:
+                    await asyncio.wait_for(event.wait(), max(0.01, pause))
+                    await asyncio.sleep(min(0.02, len(batch.keys) / 10_000))  # several finish together
+                except TimeoutError:
+                    pass
+
+    async def submit_again(self, plan: Plan, batch: Batch) -> None:
+        """After Redis was away: make sure everything is still there."""
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for content_id, reference in plan.references.items():
+                content = reference.model_dump_json(exclude_none=True)
+                pipeline.set(ledger.reference_key(content_id), content, ex=self.settings.reference_ttl_s, nx=True)
+            pipeline.set(ledger.batch_key(batch.id), batch.pack(), ex=self._life(plan.deadline))
+            await pipeline.execute()
+        await self.enqueue(plan, batch.missing)
+
+    async def finish(self, batch: Batch, until: float, plan: Plan | None = None) -> None:
+        """Wait for the end of a batch, or until the clock says `until`."""
+        async for _ in self.wait(batch, until, plan):
+            pass
+
+
+def _lost(batch: Batch) -> Record:
+    """A result that is announced but gone: its time was over, or Redis forgot it. Retryable, no reward."""
+    return Record.of(
+        ItemResult(
+            status=Status.WORKER_ERROR,
+            reward=None,
+            normalized=None,
+            error=ItemError(type="ResultExpired", message="the result is no longer stored; send the item again"),
+            profile=batch.profile,
+            runtime=batch.runtime,
+            engine=__version__,
+        )
+    )
+
+
+def busy() -> ProblemError:
+    """What a compatibility route answers when its clock ran out."""
+    return unavailable("not finished in time; the work goes on, the same request will join it", code="deadline")
