@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import orjson
@@ -29,6 +29,7 @@ GRACE_S = 900  # what lies in Redis outlives a batch's deadline by this
 
 
 T = TypeVar("T")
+_Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -192,12 +193,22 @@ class Dispatcher:
         lane = ledger.lane(plan.runtime, plan.priority)
         queue = ledger.queue_name(lane, plan.batch)
         life = self._life(plan.deadline)
+        own: list[Any] = [plan.batch, plan.deadline, plan.created, lane, queue]
         for chunks in batched(plan.chunks(keys, self.settings.chunk_items, workers), SUBMIT_CHUNKS):
             async with self.redis.pipeline(transaction=False) as pipeline:
                 for chunk in chunks:
                     job = uuid4().hex
                     own = [item.key for item in chunk.items]
-                    head = [plan.batch, plan.deadline, plan.created, lane, queue, job, life, self.settings.result_ttl_s]
+                    head: list[Any] = [
+                        plan.batch,
+                        plan.deadline,
+                        plan.created,
+                        lane,
+                        queue,
+                        job,
+                        life,
+                        self.settings.result_ttl_s,
+                    ]
                     fields = ledger.job_fields(job, chunk, queue, plan.created)
                     await self._submit(args=[*head, len(own), *own, *fields], client=pipeline)
                 await pipeline.execute()
@@ -238,7 +249,7 @@ class Dispatcher:
 
     async def load(self, batch_id: str) -> Batch:
         """A batch with what is known of it. Raises ProblemError (404)."""
-        raw = await self.redis.get(ledger.batch_key(batch_id))
+        raw = cast("bytes | None", await self.redis.get(ledger.batch_key(batch_id)))
         if raw is None:
             raise ProblemError(404, "unknown_batch", f"no batch {batch_id[:80]!r}: it never was, or it is too old")
         batch = Batch.unpack(batch_id, raw)
@@ -251,10 +262,11 @@ class Dispatcher:
         if batch.is_over:
             return False
         stream = ledger.stream_key(batch.id)
-        entries, closed = await asyncio.gather(
-            self.redis.xrange(stream, b"(" + batch.last_entry if batch.last_entry != b"0" else b"-"),
-            self.redis.get(ledger.closed_key(batch.id)),
-        )
+        after = b"-" if batch.last_entry == b"0" else b"(" + batch.last_entry
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.get(ledger.closed_key(batch.id))
+            pipeline.xrange(stream, after)
+            closed, entries = cast("tuple[bytes | None, _Entries]", await pipeline.execute())
         finished: list[str] = []
         for entry, values in entries:
             batch.last_entry = entry
@@ -277,7 +289,8 @@ class Dispatcher:
         """End a batch now; what only it waited for is not done. The first reason stands."""
         life = self._life(batch.deadline)
         await self._close(args=[batch.id, reason, life, *batch.missing])
-        batch.closed = (await self.redis.get(ledger.closed_key(batch.id)) or reason.encode()).decode()
+        first = cast("bytes | None", await self.redis.get(ledger.closed_key(batch.id)))
+        batch.closed = first.decode() if first else reason
 
     async def wait(self, batch: Batch, until: float, plan: Plan | None = None) -> AsyncIterator[None]:
         """Yield whenever the batch has news, until it is over or the clock (epoch seconds) says `until`.

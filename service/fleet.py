@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -38,7 +38,8 @@ class Fleet:
         async with self._lock:
             if not force and time.monotonic() - self._read < REFRESH_S:
                 return
-            names = sorted(name.decode() for name in await self.redis.smembers(ledger.WORKERS))  # type: ignore[misc]
+            members = cast("set[bytes]", await self.redis.smembers(ledger.WORKERS))
+            names = sorted(name.decode() for name in members)
             keys = [ledger.worker_key(name) for name in names]
             raw = await self.redis.mget([*keys, ledger.FLEET])
             infos = [WorkerInfo.model_validate_json(item) for item in raw[:-1] if item]

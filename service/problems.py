@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -43,24 +43,22 @@ class ProblemError(Exception):
             self.headers["Retry-After"] = str(max(1, round(retry_after)))
 
 
-def invalid(detail: str, *errors: tuple[list[str | int], str]) -> ProblemError:
+def invalid(detail: str, *errors: tuple[Sequence[str | int], str]) -> ProblemError:
     """422 naming the fields."""
-    entries = [{"loc": loc, "msg": msg} for loc, msg in errors]
+    entries = [{"loc": list(loc), "msg": msg} for loc, msg in errors]
     return ProblemError(422, "invalid_request", detail, errors=entries)
 
 
 def of_validation(error: ValidationError) -> ProblemError:
     """422 of a pydantic error (400 when the body is no JSON); the submitted values are not repeated."""
-    entries = [
-        {"loc": list(item["loc"]), "msg": item["msg"]}
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
-        return ProblemError(400, "invalid_json", entries[0]["msg"])
-    first = entries[0]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    first = found[0]
+    if first["type"] == "json_invalid":
+        return ProblemError(400, "invalid_json", first["msg"])
     where = ".".join(map(str, first["loc"])) or "body"
-    more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
-    return ProblemError(422, "invalid_request", f"{where}: {first['msg']}{more}", errors=entries[:100])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    entries: list[dict[str, Any]] = [{"loc": list(item["loc"]), "msg": item["msg"]} for item in found[:100]]
+    return ProblemError(422, "invalid_request", f"{where}: {first['msg']}{more}", errors=entries)
 
 
 def unavailable(detail: str, *, code: str = "unavailable", retry_after: float = 2) -> ProblemError:

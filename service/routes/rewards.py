@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, cast
 
 import anyio.to_thread
 import structlog
@@ -119,7 +119,8 @@ async def _idempotent(state: State, owner: str, key: str | None, body: bytes) ->
     digest = hashlib.sha256(body).hexdigest()
     name = f"cr:idem:{owner}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     mine = f"b_{hashlib.sha256(f'{owner}:{key}:{digest}:{time.time_ns()}'.encode()).hexdigest()[:32]} {digest}"
-    known = await state.redis.set(name, mine, nx=True, get=True, ex=IDEMPOTENCY_TTL_S)
+    await state.redis.set(name, mine, nx=True, ex=IDEMPOTENCY_TTL_S)
+    known = cast("bytes | None", await state.redis.get(name))
     batch, theirs = (known.decode() if known else mine).split()
     if theirs != digest:
         raise ProblemError(409, "idempotency_conflict", "this Idempotency-Key was used with another body")

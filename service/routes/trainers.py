@@ -6,9 +6,9 @@ They hold a request below the client's own clock instead of shedding it; a retry
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from redis.exceptions import RedisError
 
 from chartreward.completions import completion_text, last_assistant_turn
-from chartreward.keys import REFERENCE_PREFIX
+from chartreward.errors import LabelError
+from chartreward.labels import as_reference
 from chartreward.models import MAX_ITEMS, Item, Limits, Profile, Reference, RewardRequest, Status
 from chartreward.profiles import find_profile
 from service.dispatch import Batch, busy
@@ -34,14 +35,11 @@ ProfileName = Annotated[str | None, Query(max_length=80, description="profile in
 OURS = (Status.WORKER_ERROR, Status.DEADLINE, Status.CANCELLED)
 
 
-class Label(BaseModel):
-    """A label as JSON: where the reference is, and how to score. Other keys are ignored."""
+class Hints(BaseModel):
+    """How to score, in a label that is JSON. Other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
-    ref: str | None = Field(default=None, description="id of a registered reference")
-    code: str | None = None
-    image: str | None = None
     profile: str | None = None
     runtime: str | None = None
     timeout_s: float | None = None
@@ -101,33 +99,28 @@ class Verified(BaseModel):
     failure_reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a label says: the reference, and (when it is JSON) how to score."""
+
+    reference: Reference
+    hints: Hints
+
+
 def read_label(label: JsonValue, where: list[str | int]) -> Label:
-    """A label: id of a registered reference, JSON (object or string), or the reference script itself.
+    """Read a label (see `chartreward.labels`).
 
     Raises ProblemError (422): a label that names no chart is a mistake in the data set, which no retry mends.
     """
-    given = label
-    if isinstance(label, str):
-        text = label.strip()
-        if text.startswith("{"):
-            try:
-                given = json.loads(text)
-            except ValueError as error:
-                raise invalid(f"{_dotted(where)}: looks like JSON but is not: {error}", (where, str(error))) from None
-        elif text.startswith(REFERENCE_PREFIX) and "\n" not in text:
-            return Label(ref=text)
-        elif "\n" in text:
-            return Label(code=label)
-    if not isinstance(given, dict):
-        message = 'give a reference id (ref_...), JSON such as {"ref": "ref_..."}, or the reference script'
-        raise invalid(f"{_dotted(where)}: {message}", (where, message))
+    fields: JsonValue = label
     try:
-        found = Label.model_validate(given)
-    except ValidationError as error:
-        raise of_validation(error) from None
-    if sum(value is not None for value in (found.ref, found.code, found.image)) != 1:
-        raise invalid(f"{_dotted(where)}: give one of ref, code, image", (where, "give one of ref, code, image"))
-    return found
+        reference = as_reference(label)
+        if isinstance(label, str) and label.lstrip().startswith("{"):
+            fields = orjson.loads(label)
+        return Label(reference, Hints.model_validate(fields) if isinstance(fields, dict) else Hints())
+    except (LabelError, ValidationError) as error:
+        message = str(error) if isinstance(error, LabelError) else error.errors()[0]["msg"]
+        raise invalid(f"{_dotted(where)}: {message}", (where, message)) from None
 
 
 @router.post(
@@ -150,7 +143,7 @@ async def get_reward(request: Request, profile: ProfileName = None) -> Any:
     turns = [last_assistant_turn(query) for query in body.query]
     rows = await _score(state, turns, labels, profile, state.settings.get_reward_deadline_s)
     fallback = state.settings.get_reward_infrastructure
-    recipe = find_profile(profile or state.settings.compat_profile)
+    recipe = _recipe(state, profile)
     answers = [_numbers(row, recipe, fallback) for row in rows]
     logs = {name: [answer[name] for answer in answers] for name in answers[0] if name not in ("reward", "normalized")}
     rewards = [answer["reward"] for answer in answers]
@@ -170,7 +163,7 @@ async def rm(
     body = await read_model(request, Rm)
     label = read_label(body.label, ["label"])
     rows = await _score(state, [body.response], [label], profile, state.settings.rm_deadline_s)
-    recipe = find_profile(profile or state.settings.compat_profile)
+    recipe = _recipe(state, profile)
     answer = _numbers(rows[0], recipe, state.settings.rm_infrastructure)
     return _json(answer["reward"] if reward_key is None else {**answer, reward_key: answer["reward"]})
 
@@ -190,7 +183,7 @@ async def verify(request: Request, profile: ProfileName = None) -> Any:
     state = state_of(request)
     body = await read_model(request, Verify)
     label = read_label(_label_of(body), ["verifier_metadata"])
-    recipe = find_profile(profile or label.profile or state.settings.compat_profile)
+    recipe = _recipe(state, profile or label.hints.profile)
     try:
         rows = await _score(state, [_output_text(body.response)], [label], profile, state.settings.verify_deadline_s)
         reason = _failure(rows[0])
@@ -242,13 +235,13 @@ async def _score(
     until = time.time() + hold_s
     groups: dict[tuple[str, str | None, float | None], list[int]] = {}
     for index, label in enumerate(labels):
-        recipe = profile or label.profile or state.settings.compat_profile
-        groups.setdefault((recipe, label.runtime, label.timeout_s), []).append(index)
+        recipe = profile or label.hints.profile or state.settings.compat_profile
+        groups.setdefault((recipe, label.hints.runtime, label.hints.timeout_s), []).append(index)
     rows: list[dict[str, Any]] = [{} for _ in texts]
 
     async def one(recipe: str, runtime: str | None, timeout_s: float | None, members: list[int]) -> None:
         try:
-            items = [Item(completion=texts[index], reference=_reference(labels[index])) for index in members]
+            items = [Item(completion=texts[index], reference=labels[index].reference) for index in members]
             wanted = RewardRequest(
                 items=items,
                 profile=recipe,
@@ -284,8 +277,11 @@ async def _hold(state: State, wanted: RewardRequest, until: float) -> Batch:
             await asyncio.sleep(0.5)
 
 
-def _reference(label: Label) -> Reference:
-    return Reference(id=label.ref, code=label.code, image=label.image)
+def _recipe(state: State, name: str | None) -> Profile:
+    try:
+        return find_profile(name or state.settings.compat_profile)
+    except KeyError as error:
+        raise invalid(f"profile: {error.args[0]}", (["profile"], error.args[0])) from None
 
 
 def _failure(row: Mapping[str, Any]) -> str | None:
@@ -308,7 +304,7 @@ def _numbers(row: Mapping[str, Any], profile: Profile, fallback: Infrastructure)
         if row.get("status") == Status.BAD_REFERENCE:
             raise invalid(reason, (["label"], reason))
         raise busy() if not row or row["status"] in OURS[1:] else _ours(reason)
-    reward = float(fallback) if reason is not None else float(row["reward"])  # type: ignore[arg-type]
+    reward = float(fallback) if reason is not None else float(row["reward"])
     values = {name: _value(name, row.get("signals") or {}) for name in (use.name for use in profile.signals)}
     return {
         "reward": reward,

@@ -124,10 +124,7 @@ class Jail:
             body = code.encode("utf-8")
         except UnicodeEncodeError as error:
             return Outcome(Status.SYNTAX_ERROR, ItemError(type="UnicodeEncodeError", message=str(error)))
-        outcome, _ = self._serve(self._request("code", body, options, timeout_s, memory_mb))
-        if outcome.status is Status.BAD_REFERENCE:  # only a picture can be one
-            return Outcome(Status.CRASHED, ItemError(type="BadResult", message="the result claims bad_reference"))
-        return outcome
+        return self._serve(self._request("code", body, options, timeout_s, memory_mb))[0]
 
     def decode(self, image: bytes) -> Outcome:
         """Pixels of a PNG, JPEG or WebP picture, decoded inside the jail. Whatever goes wrong is `bad_reference`."""

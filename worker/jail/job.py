@@ -17,6 +17,7 @@ from worker.jail.zygote import Child, Ended, Zygote, ZygoteLostError
 
 _TICK_S = 0.05  # how often threads and disk of a running job are counted
 _LOCK_TIMEOUT_S = 20.0
+_ENDING_S = 0.5  # between a dying process closing its descriptors and being dead
 _BUFFER = 4 * 1_048_576
 
 
@@ -37,6 +38,7 @@ class Request:
 class Facts:
     """What the supervisor and the kernel saw; nothing the job says, except its frame."""
 
+    kind: str
     ended: Ended
     reader: frames.ResultReader
     killed_for: str | None  # "timeout", "output", "disk", "threads": the limit that made the supervisor kill it
@@ -104,6 +106,7 @@ class Job:
             self._drain()
             self._after_death()
         return Facts(
+            self._request.kind,
             ended,
             self._reader,
             self._killed_for,
@@ -146,6 +149,8 @@ class Job:
             if self._output in ready and not self._drain():
                 poll.unregister(self._output)
             if self._socket.fileno() in ready and not self._read_result():
+                if self._broken is None and not child.ends_within(_ENDING_S):
+                    self._broken = "the code closed the result channel"
                 return
             if child.pidfd in ready:
                 self._read_result()

@@ -14,18 +14,21 @@ from worker.jail.job import Facts
 from worker.jail.outcome import Outcome
 from worker.jail.settings import JailSettings
 
-# What the job's frame may say; every other status is the supervisor's to give.
-_CLAIMS = frozenset(
-    {
-        Status.OK,
-        Status.SYNTAX_ERROR,
-        Status.RUNTIME_ERROR,
-        Status.NO_FIGURE,
-        Status.FIGURE_TOO_LARGE,
-        Status.MEMORY_LIMIT,
-        Status.BAD_REFERENCE,
-    }
-)
+# What a job's frame may say, by kind of job; every other status is the supervisor's to give.
+_CLAIMS = {
+    "code": frozenset(
+        {
+            Status.OK,
+            Status.SYNTAX_ERROR,
+            Status.RUNTIME_ERROR,
+            Status.NO_FIGURE,
+            Status.FIGURE_TOO_LARGE,
+            Status.MEMORY_LIMIT,
+        }
+    ),
+    "picture": frozenset({Status.OK, Status.BAD_REFERENCE}),
+    "escapes": frozenset({Status.OK}),
+}
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _FATAL = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 
@@ -114,9 +117,9 @@ def _died(facts: Facts) -> Outcome:
 
 def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcome, Reply | None]:
     pixels = facts.reader.body
-    if reply.status not in _CLAIMS:
+    if reply.status not in _CLAIMS[facts.kind] or (reply.escaped is None) == (facts.kind == "escapes"):
         return _failure(facts, Status.CRASHED, "BadResult", f"the result claims {reply.status.value}"), None
-    if reply.status is Status.OK and reply.escaped is None:
+    if reply.status is Status.OK and facts.kind != "escapes":
         wanted = reply.width * reply.height
         if not 0 < wanted <= settings.max_pixels or len(pixels) != 3 * wanted:
             message = f"the result claims {reply.width} x {reply.height} pixels in {len(pixels)} bytes"
@@ -135,7 +138,7 @@ def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcom
     outcome = Outcome(
         status=status,
         error=ItemError(**reply.error.model_dump(exclude={"errno"})) if reply.error and not ok else None,
-        pixels=pixels.reshape(reply.height, reply.width, 3) if ok and reply.escaped is None else None,
+        pixels=pixels.reshape(reply.height, reply.width, 3) if ok and facts.kind != "escapes" else None,
         description=reply.description if ok else None,
         exec_ms=reply.exec_ms,
         draw_ms=reply.draw_ms,

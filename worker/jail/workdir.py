@@ -37,6 +37,8 @@ class WorkFolder:
 
     def new_work(self) -> int:
         """Make the work directory of a job; its descriptor."""
+        if self.leftovers():  # an earlier clearing failed
+            self.clear_work()
         os.mkdir("work", 0o700, dir_fd=self._fd)
         if self._owner is not None:
             os.chown("work", self._owner, self._owner, dir_fd=self._fd, follow_symlinks=False)
@@ -44,8 +46,7 @@ class WorkFolder:
 
     def clear_work(self) -> None:
         """Remove the work directory after its job has ended. Raises OSError when something would stay."""
-        with contextlib.suppress(FileNotFoundError):
-            _remove_tree(self._fd, "work")
+        _remove_contents(self._fd)
 
     def leftovers(self) -> list[str]:
         """Names beside `config`: [] between jobs."""
@@ -110,29 +111,26 @@ def unlinked_bytes(pid: int) -> int:
     return total
 
 
-def _remove_tree(parent: int, name: str) -> None:
-    """Delete a tree of any depth without recursion: folders are moved up beside the first, then emptied in turn."""
-    fd = _open_folder(parent, name)
-    try:
-        pending = 0
-        for inner in _folders_after_unlinking(fd):
-            os.rename(inner, f"\x01{pending}", src_dir_fd=fd, dst_dir_fd=fd)
-            pending += 1
-        done = 0
-        while done < pending:
-            current = f"\x01{done}"
-            inner_fd = _open_folder(fd, current)
-            try:
-                for inner in _folders_after_unlinking(inner_fd):
-                    os.rename(inner, f"\x01{pending}", src_dir_fd=inner_fd, dst_dir_fd=fd)
-                    pending += 1
-            finally:
-                os.close(inner_fd)
-            os.rmdir(current, dir_fd=fd)
-            done += 1
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=parent)
+def _remove_contents(folder: int) -> None:
+    """Delete every folder in a jail's folder but `config`, however deep, without recursion.
+
+    Inner folders are moved up into the jail's folder, where no job can have made a name, and emptied in turn.
+    """
+    pending = [name for name in os.listdir(folder) if name != "config"]  # noqa: PTH208 (by descriptor)
+    moved = 0
+    while pending:
+        name = pending.pop()
+        fd = _open_folder(folder, name)
+        try:
+            for inner in _folders_after_unlinking(fd):
+                while (new := f"gone-{moved}") in pending:
+                    moved += 1
+                os.rename(inner, new, src_dir_fd=fd, dst_dir_fd=folder)
+                pending.append(new)
+                moved += 1
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=folder)
 
 
 def _open_folder(parent: int, name: str) -> int:
@@ -163,8 +161,7 @@ def _remove_abandoned(parent: Path) -> None:
             continue  # another user's
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                _remove_tree(fd, "work")
+            _remove_contents(fd)
             shutil.rmtree(path, ignore_errors=True)
         except OSError:
             continue  # alive

@@ -49,10 +49,14 @@ class Child:
 
     def wait(self) -> None:
         """Return once every thread of it is dead. Raises ZygoteLostError if that takes longer than anything should."""
+        if not self.ends_within(_REPLY_TIMEOUT_S):
+            raise ZygoteLostError(f"process {self.pid} does not die")
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it is dead, or dies in that time by itself."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        if not poll.poll(_REPLY_TIMEOUT_S * 1000):
-            raise ZygoteLostError(f"process {self.pid} does not die")
+        return bool(poll.poll(seconds * 1000))
 
     def close(self) -> None:
         """Let go of the pidfd."""

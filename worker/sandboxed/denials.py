@@ -13,6 +13,22 @@ _PREFIXES = ("socket.", "os.", "subprocess.", "shutil.", "fcntl.", "resource.", 
 _NAMES = frozenset({"open", "glob.glob", "tempfile.mkstemp", "urllib.Request", "webbrowser.open"})
 _IGNORED = frozenset({"os.listdir", "os.scandir", "os.walk", "os.fwalk", "ctypes.dlsym", "ctypes.dlopen"})
 _KEPT = 32
+# Events of operations that the system call filter always refuses, so that the last of them is what EPERM was about.
+_FILTERED = (
+    "socket.",
+    "subprocess.",
+    "resource.",
+    "fcntl.",
+    "pty.",
+    "os.fork",
+    "os.exec",
+    "os.posix_spawn",
+    "os.system",
+    "os.kill",
+    "os.link",
+    "os.symlink",
+    "signal.pthread_kill",
+)
 # Libraries wrap the refusal of a socket in these, without its errno.
 _NETWORK_ERRORS = frozenset({"gaierror", "herror", "URLError", "ConnectionError", "NewConnectionError", "SSLError"})
 _DETAIL = 200
@@ -35,7 +51,7 @@ def watch() -> Callable[[dict[str, Any] | None], str | None]:
             message = str(error.get("message"))
             return next((_name(*one) for one in events if _is_about(one[1], message)), "open a file")
         if error.get("errno") == errno.EPERM:  # the system call filter
-            return next((_name(*one) for one in events if one[0] != "open"), "make a system call")
+            return next((_name(*one) for one in events if one[0].startswith(_FILTERED)), "make a system call")
         if str(error.get("type")).rsplit(".", 1)[-1] in _NETWORK_ERRORS:
             return next((_name(*one) for one in events if one[0].startswith("socket.")), None)
         return None
