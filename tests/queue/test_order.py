@@ -1,0 +1,139 @@
+"""Who goes first, what is joined, what is not done."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.queue.conftest import NoopStack, batch
+
+
+def submit(noop: NoopStack, body: dict[str, Any], wait: float = 0) -> dict[str, Any]:
+    answer = httpx.post(f"{noop.url}/v1/rewards", params={"wait": wait}, json=body, timeout=60)
+    assert answer.status_code in (200, 202), answer.text
+    result: dict[str, Any] = answer.json()
+    return result
+
+
+def look(noop: NoopStack, batch_id: str, wait: float = 0) -> dict[str, Any]:
+    result: dict[str, Any] = httpx.get(f"{noop.url}/v1/rewards/{batch_id}", params={"wait": wait}, timeout=60).json()
+    return result
+
+
+def test_results_come_in_request_order_with_ids(noop: NoopStack, mark: str) -> None:
+    done = submit(noop, batch(mark, 50, references=7), wait=30)
+    assert [result["id"] for result in done["results"]] == [f"i{n}" for n in range(50)]
+    assert [result["index"] for result in done["results"]] == list(range(50))
+    assert done["status"] == "completed" and done["counts"] == {"ok": 50}
+
+
+def test_small_batch_does_not_wait_for_a_large_one(noop: NoopStack, mark: str) -> None:
+    large = submit(noop, batch(f"{mark}-large", 1500, "sleep 0.01", references=64))
+    small = submit(noop, batch(f"{mark}-small", 8, "sleep 0.01"), wait=30)
+    assert small["status"] == "completed"
+    assert look(noop, large["id"])["done"] < 750
+    httpx.delete(f"{noop.url}/v1/rewards/{large['id']}")
+
+
+def test_high_priority_overtakes_within_a_chunk(noop: NoopStack, mark: str) -> None:
+    slow = submit(noop, batch(f"{mark}-slow", 80, "sleep 0.2"))
+    started = time.monotonic()
+    urgent = submit(noop, batch(f"{mark}-urgent", 2, priority="high"), wait=30)
+    assert urgent["status"] == "completed"
+    assert time.monotonic() - started < 1.5  # an item of 0.2 s, not a chunk of 8
+    httpx.delete(f"{noop.url}/v1/rewards/{slow['id']}")
+
+
+def test_equal_work_in_flight_is_joined(noop: NoopStack, mark: str) -> None:
+    body = batch(mark, 4, "sleep 0.3")
+    first, second = submit(noop, body), submit(noop, body)
+    assert first["id"] != second["id"]
+    assert look(noop, first["id"], wait=30)["done"] == look(noop, second["id"], wait=30)["done"] == 4
+    assert len(noop.executed(mark)) == 4
+
+
+def test_equal_items_of_one_batch_are_done_once(noop: NoopStack, mark: str) -> None:
+    item = {"code": f"# pass {mark}", "reference": {"code": "r"}}
+    done = submit(noop, {"items": [item] * 16}, wait=30)
+    assert done["counts"] == {"ok": 16} and len(noop.executed(mark)) == 1
+
+
+def test_known_result_is_answered_at_once(noop: NoopStack, mark: str) -> None:
+    body = batch(mark, 3)
+    fresh, known = submit(noop, body, wait=30), submit(noop, body)
+    assert known["status"] == "completed" and len(noop.executed(mark)) == 3
+    assert [result["timing"]["cached"] for result in fresh["results"]] == [False] * 3
+    assert [result["timing"]["cached"] for result in known["results"]] == [True] * 3
+
+
+def test_cancel_keeps_what_is_done_and_stops_the_rest(noop: NoopStack, mark: str) -> None:
+    running = submit(noop, batch(mark, 60, "sleep 0.1"), wait=0.6)
+    answer = httpx.delete(f"{noop.url}/v1/rewards/{running['id']}").json()
+    assert answer["status"] == "cancelled" and answer["done"] == 60
+    assert answer["counts"]["ok"] >= 1 and answer["counts"]["cancelled"] >= 30
+    assert all(result["reward"] is None for result in answer["results"] if result["status"] == "cancelled")
+    time.sleep(1.2)  # the chunks in hand end
+    executed = len(noop.executed(mark))
+    time.sleep(0.5)
+    assert len(noop.executed(mark)) == executed <= 32
+    assert look(noop, running["id"])["counts"] == answer["counts"]
+
+
+def test_cancelling_one_of_two_joined_batches_harms_nobody(noop: NoopStack, mark: str) -> None:
+    body = batch(mark, 8, "sleep 0.1")
+    first, second = submit(noop, body), submit(noop, body)
+    httpx.delete(f"{noop.url}/v1/rewards/{first['id']}")
+    assert look(noop, second["id"], wait=30)["counts"] == {"ok": 8}
+
+
+def test_deadline_of_the_queue_is_not_a_reward(noop: NoopStack, mark: str) -> None:
+    late = submit(noop, batch(mark, 40, "sleep 0.2", deadline_s=1), wait=30)
+    assert late["status"] == "completed" and late["done"] == 40
+    assert late["counts"]["deadline"] >= 20
+    assert {result["reward"] for result in late["results"] if result["status"] == "deadline"} == {None}
+
+
+def test_an_engine_that_raises_is_our_fault(noop: NoopStack, mark: str) -> None:
+    done = submit(noop, batch(mark, 1, "raise"), wait=30)
+    assert done["counts"] == {"worker_error": 1} and done["results"][0]["reward"] is None
+    again = submit(noop, batch(mark, 1, "raise"), wait=30)
+    assert again["results"][0]["timing"]["cached"] is False  # our failures are not reused
+
+
+@pytest.mark.parametrize("prefer", ["wait=20", "respond-async, wait=20"])
+def test_prefer_waits(noop: NoopStack, mark: str, prefer: str) -> None:
+    answer = httpx.post(f"{noop.url}/v1/rewards", json=batch(mark, 4, "sleep 0.1"), headers={"Prefer": prefer})
+    assert answer.status_code == 200 and answer.json()["done"] == 4
+
+
+def test_without_waiting_202_says_where(noop: NoopStack, mark: str) -> None:
+    answer = httpx.post(f"{noop.url}/v1/rewards", json=batch(mark, 4, "sleep 0.2"))
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/rewards/{answer.json()['id']}" and answer.headers["retry-after"]
+    assert look(noop, answer.json()["id"], wait=20)["status"] == "completed"
+
+
+def test_stream_sends_each_result_once_as_it_finishes(noop: NoopStack, mark: str) -> None:
+    seen, times = [], []
+    body = batch(mark, 12, "sleep 0.1")
+    body["items"].append({"id": "empty", "completion": "no code here", "reference": "r0"})
+    with httpx.stream("POST", f"{noop.url}/v1/rewards", json=body, headers={"Accept": "application/x-ndjson"}) as answer:
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+        for line in answer.iter_lines():
+            seen.append(httpx.Response(200, content=line).json())
+            times.append(time.monotonic())
+    assert sorted(result["index"] for result in seen) == list(range(13))
+    assert seen[0]["status"] == "no_code" and times[-1] - times[0] > 0.2
+
+
+def test_idempotency_key_gives_the_same_batch(noop: NoopStack, mark: str) -> None:
+    def post(body: dict[str, Any]) -> httpx.Response:
+        return httpx.post(f"{noop.url}/v1/rewards?wait=20", json=body, headers={"Idempotency-Key": mark})
+
+    first, second = post(batch(mark, 2, "raise")), post(batch(mark, 2, "raise"))
+    assert first.json()["id"] == second.json()["id"]
+    conflict = post(batch(mark, 3))
+    assert conflict.status_code == 409 and conflict.json()["code"] == "idempotency_conflict"
