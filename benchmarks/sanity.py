@@ -41,14 +41,13 @@ def post(
 
 def quartiles(http: httpx.Client, profile: str, count: int, seed: int) -> bool:
     """Print status counts and mean reward by recorded quartile; True when the means rise and nothing is lost."""
-    rows = corpus.read()
-    golden = {row["reference"]: {"code": row["code"]} for row in rows if row["kind"] == "reference"}
-    rollouts = [row for row in rows if row["kind"] == "rollout" and row["code"] and row["chartmimic"]]
+    golden = {name: {"code": code} for name, code in corpus.references().items()}
+    rollouts = [rollout for rollout in corpus.rollouts() if rollout.code and rollout.chartmimic]
     chosen = random.Random(seed).sample(rollouts, count)
-    items = [{"code": row["code"], "reference": row["reference"]} for row in chosen]
-    results = post(http, items, {row["reference"]: golden[row["reference"]] for row in chosen}, profile)
+    items = [{"code": rollout.code, "reference": rollout.reference} for rollout in chosen]
+    results = post(http, items, {rollout.reference: golden[rollout.reference] for rollout in chosen}, profile)
     print(dict(Counter(result["status"] for result in results)))
-    recorded = [statistics.mean(metric["f1"] for metric in row["chartmimic"].values()) for row in chosen]
+    recorded = [statistics.mean(metric["f1"] for metric in rollout.chartmimic.values()) for rollout in chosen]
     order = sorted(range(count), key=lambda place: recorded[place])
     means = []
     for quarter in range(4):

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -28,12 +29,20 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import corpus
-from benchmarks.corpus import Rollout
+from benchmarks.measured import measured_rollouts
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / ".runtimes" / "mpl38" / "bin" / "python"
 RESULTS = Path(__file__).with_name("results")
 BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Code to run, and the reference to score it against."""
+
+    reference: str
+    code: str
 
 
 def plain_environment(home: str) -> dict[str, str]:
@@ -42,9 +51,9 @@ def plain_environment(home: str) -> dict[str, str]:
     return {"MPLBACKEND": "Agg", "HOME": home, "PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C.UTF-8", **threads}
 
 
-def side_by_side(rollouts: Sequence[Rollout], width: int, lane: Callable[[Queue[Rollout]], None]) -> float:
+def side_by_side(rollouts: Sequence[Script], width: int, lane: Callable[[Queue[Script]], None]) -> float:
     """Feed `rollouts` to `width` lanes; seconds until all are done."""
-    queue: Queue[Rollout] = Queue()
+    queue: Queue[Script] = Queue()
     for one in rollouts:
         queue.put(one)
     start = time.perf_counter()
@@ -54,7 +63,7 @@ def side_by_side(rollouts: Sequence[Rollout], width: int, lane: Callable[[Queue[
     return time.perf_counter() - start
 
 
-def warm_seconds(rollouts: Sequence[Rollout], width: int) -> tuple[float, list[float]]:
+def warm_seconds(rollouts: Sequence[Script], width: int) -> tuple[float, list[float]]:
     """B0. Returns wall seconds (interpreters already warm) and each script's milliseconds."""
     each: list[float] = []
     with tempfile.TemporaryDirectory() as home:
@@ -72,7 +81,7 @@ def warm_seconds(rollouts: Sequence[Rollout], width: int) -> tuple[float, list[f
             ask(process, "pass")
             idle.put(process)
 
-        def lane(queue: Queue[Rollout]) -> None:
+        def lane(queue: Queue[Script]) -> None:
             process = idle.get()
             for one in drain(queue):
                 each.append(ask(process, one.code)["ms"])
@@ -81,7 +90,7 @@ def warm_seconds(rollouts: Sequence[Rollout], width: int) -> tuple[float, list[f
         return side_by_side(rollouts, width, lane), each
 
 
-def drain(queue: Queue[Rollout]) -> list[Rollout] | Any:
+def drain(queue: Queue[Script]) -> list[Script] | Any:
     """Take from `queue` until it is empty."""
     while True:
         try:
@@ -101,11 +110,11 @@ def ask(process: subprocess.Popen[str], code: str) -> dict[str, Any]:
     return answer
 
 
-def cold_seconds(rollouts: Sequence[Rollout], width: int, executions: int) -> float:
+def cold_seconds(rollouts: Sequence[Script], width: int, executions: int) -> float:
     """B1 (`executions` = 1) and B2 (8): a fresh `python script.py` each time."""
     with tempfile.TemporaryDirectory() as home:
 
-        def lane(queue: Queue[Rollout]) -> None:
+        def lane(queue: Queue[Script]) -> None:
             folder = Path(tempfile.mkdtemp(dir=home))
             script = folder / "script.py"
             for one in drain(queue):
@@ -156,7 +165,7 @@ class Stack:
         self.process.terminate()
         self.process.wait(60)
 
-    def post(self, rollouts: Sequence[Rollout], golden: dict[str, str], profile: str) -> list[dict[str, Any]]:
+    def post(self, rollouts: Sequence[Script], golden: dict[str, str], profile: str) -> list[dict[str, Any]]:
         """Score one batch and wait for it; the results."""
         body = {
             "items": [{"code": one.code, "reference": one.reference} for one in rollouts],
@@ -174,10 +183,10 @@ class Stack:
         """Have every reference rendered and its features cached, as after the first step of a run."""
         for _ in range(3):  # several workers: each should meet each reference
             trivial = f"pass  # {time.time()}"
-            self.post([Rollout(name, "warm-up", trivial) for name in golden], golden, profile)
+            self.post([Script(name, trivial) for name in golden], golden, profile)
 
 
-def ours(rollouts: Sequence[Rollout], profile: str, workers: int, port: int) -> dict[str, Any]:
+def ours(rollouts: Sequence[Script], profile: str, workers: int, port: int) -> dict[str, Any]:
     """Throughput of the service on `rollouts`, and how each result ended."""
     golden = {name: code for name, code in corpus.references().items() if name in {r.reference for r in rollouts}}
     with Stack(workers, port) as stack:
@@ -191,7 +200,7 @@ def ours(rollouts: Sequence[Rollout], profile: str, workers: int, port: int) -> 
         seconds = time.perf_counter() - start
         alone = []
         for one in rollouts[::10]:
-            fresh = Rollout(one.reference, one.policy, f"{one.code}\n# again")
+            fresh = Script(one.reference, f"{one.code}\n# again")
             begun = time.perf_counter()
             stack.post([fresh], golden, profile)
             alone.append((time.perf_counter() - begun) * 1e3)
@@ -215,7 +224,7 @@ def ours(rollouts: Sequence[Rollout], profile: str, workers: int, port: int) -> 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run every yardstick once; the figures as written to JSON."""
-    rollouts = corpus.measured_rollouts()[: options.limit]
+    rollouts = [Script(one.reference, one.code) for one in measured_rollouts() if one.code][: options.limit]
     some = rollouts[:: max(1, len(rollouts) // options.cold)]
     b0, each = warm_seconds(rollouts, options.workers)
     b1 = cold_seconds(some, 2, 1)
