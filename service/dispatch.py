@@ -20,7 +20,7 @@ from chartreward.models import BatchStatus, ItemError, ItemResult, Status
 from service.fleet import Fleet
 from service.hub import Hub
 from service.intake import Plan
-from service.problems import ProblemError, invalid, unavailable
+from service.problems import ProblemError, unavailable
 from service.settings import ServiceSettings
 
 LOOKUP_KEYS = 512
@@ -224,8 +224,12 @@ class Dispatcher:
             there = dict(zip(names, await pipeline.execute(), strict=True))
         lost = [(name, where) for name, where in plan.known_references if not there[name]]
         if lost:
-            entries = [([*where, "id"], f"no reference {name[:80]!r} is registered") for name, where in lost]
-            raise invalid(f"{'.'.join(map(str, entries[0][0]))}: {entries[0][1]}", *entries)
+            errors = [
+                {"loc": [*where, "id"], "msg": f"no reference {name[:80]!r} is registered"} for name, where in lost
+            ]
+            where = ".".join(map(str, [*lost[0][1], "id"]))
+            # A code of its own: clients register what they uploaded before and try again.
+            raise ProblemError(422, "unknown_reference", f"{where}: {errors[0]['msg']}", errors=errors)
 
     async def _check_queue(self, items: int) -> None:
         depth = await self.redis.zcard(ledger.INFLIGHT)
