@@ -2,7 +2,7 @@
 
     from chartreward.client import RewardClient
 
-    with RewardClient("http://rewards:8000", token="...") as client:
+    with RewardClient("http://rewards:8000", key="...") as client:
         client.wait_for_ready()
         results = client.score([(completion, reference) for completion, reference in rollouts])
         rewards = [result.reward for result in results]          # None: the service failed, not the code
@@ -48,7 +48,7 @@ class _Client:
         self,
         url: str | None = None,
         *,
-        token: str | None = None,
+        key: str | None = None,
         profile: str | Profile = "chartsimrl",
         runtime: str | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
@@ -63,7 +63,7 @@ class _Client:
         errors: Literal["raise", "result"] = "raise",
         progress: bool | None = None,
     ) -> None:
-        """`url` and `token` default to `CHARTREWARD_URL` and `CHARTREWARD_TOKEN` of the environment.
+        """`url` and `key` default to `CHARTREWARD_URL` and `CHARTREWARD_KEY` of the environment.
 
         profile: name, `name@version` or an inline recipe. runtime: `None` for the service's default.
         returns: extras of each result ("description", "render", "evidence"). deadline_s: the service gives up on a
@@ -73,7 +73,7 @@ class _Client:
         results that have no reward. progress: a bar on stderr; `None` means when that is a terminal.
         """
         self._url, from_url = _url_and_token(url or os.environ.get("CHARTREWARD_URL") or DEFAULT_URL)
-        self._token = token or from_url or os.environ.get("CHARTREWARD_TOKEN") or None
+        self._key = key or from_url or os.environ.get("CHARTREWARD_KEY") or None
         self._progress = progress
         if batch_size < 1 or concurrency < 1 or item_attempts < 1:
             raise ValueError("batch_size, concurrency and item_attempts must be at least 1")
@@ -105,7 +105,7 @@ class _Client:
     async def _start(self, loop: BackgroundLoop) -> Scorer:
         transport = Transport(
             self._url,
-            token=self._token,
+            key=self._key,
             attempt_timeout_s=self._options.attempt_timeout_s,
             connections=self._options.concurrency + 4,
         )

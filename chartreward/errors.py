@@ -27,7 +27,7 @@ class RejectedError(ChartRewardError):
 
 
 class UnauthorizedError(RejectedError):
-    """401 or 403: no token, a wrong one, or one without this right."""
+    """401 or 403: no key, a wrong one, or one without this right."""
 
 
 class UnavailableError(ChartRewardError):

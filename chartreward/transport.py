@@ -62,10 +62,10 @@ class Patience:
 class Transport:
     """Requests to `url`, one attempt each, on one event loop. Raises `TryAgain` for what another attempt may cure."""
 
-    def __init__(self, url: str, *, token: str | None, attempt_timeout_s: float, connections: int) -> None:
+    def __init__(self, url: str, *, key: str | None, attempt_timeout_s: float, connections: int) -> None:
         headers = {"User-Agent": f"chartreward/{__version__}"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         self.url = url
         self._http = httpx.AsyncClient(
             base_url=url,

@@ -25,12 +25,12 @@ def compute_score(
     reward_inputs: list[dict[str, Any]],
     *,
     url: str | None = None,
-    token: str | None = None,
+    key: str | None = None,
     profile: str | None = None,
     runtime: str | None = None,
     on_failure: OnFailure | None = None,
 ) -> list[dict[str, float]]:
     """Score `{"response", "response_length", "ground_truth"}` samples: `overall` and the fixed metrics for each."""
-    recipe = Recipe.of(url, token, profile, runtime, on_failure)
+    recipe = Recipe.of(url, key, profile, runtime, on_failure)
     results = recipe.client().score([(sample["response"], sample["ground_truth"]) for sample in reward_inputs])
     return [{"overall": recipe.reward(result), **recipe.metrics(result)} for result in results]

@@ -20,7 +20,7 @@ class Recipe:
     """One way to score; hashable, so that each has one client a process."""
 
     url: str | None
-    token: str | None
+    key: str | None
     profile: str
     runtime: str | None
     on_failure: OnFailure
@@ -28,7 +28,7 @@ class Recipe:
     @staticmethod
     def of(
         url: str | None = None,
-        token: str | None = None,
+        key: str | None = None,
         profile: str | None = None,
         runtime: str | None = None,
         on_failure: OnFailure | str | None = None,
@@ -37,7 +37,7 @@ class Recipe:
         chosen = on_failure if on_failure is not None else os.environ.get("CHARTREWARD_ON_FAILURE", "raise")
         return Recipe(
             url=url,
-            token=token,
+            key=key,
             profile=profile or os.environ.get("CHARTREWARD_PROFILE") or "chartsimrl",
             runtime=runtime or os.environ.get("CHARTREWARD_RUNTIME") or None,
             on_failure="raise" if chosen == "raise" else float(chosen),
@@ -86,14 +86,14 @@ class Recipe:
 @lru_cache(maxsize=64)
 def _client(recipe: Recipe) -> RewardClient:
     return RewardClient(
-        recipe.url, token=recipe.token, profile=recipe.profile, runtime=recipe.runtime, errors="result", progress=False
+        recipe.url, key=recipe.key, profile=recipe.profile, runtime=recipe.runtime, errors="result", progress=False
     )
 
 
 @lru_cache(maxsize=64)
 def _async_client(recipe: Recipe) -> AsyncRewardClient:
     return AsyncRewardClient(
-        recipe.url, token=recipe.token, profile=recipe.profile, runtime=recipe.runtime, errors="result", progress=False
+        recipe.url, key=recipe.key, profile=recipe.profile, runtime=recipe.runtime, errors="result", progress=False
     )
 
 

@@ -33,7 +33,7 @@ def chart_reward(
     *,
     label: str = "reference",
     name: str = "chart_reward",
-    token: str | None = None,
+    key: str | None = None,
     profile: str | None = None,
     runtime: str | None = None,
     on_failure: OnFailure | None = None,
@@ -42,7 +42,7 @@ def chart_reward(
 
     on_failure: `None` masks samples that the service could not score; see `chartreward.trainers` for the others.
     """
-    recipe = Recipe.of(url, token, profile, runtime, on_failure)
+    recipe = Recipe.of(url, key, profile, runtime, on_failure)
 
     def reward(prompts: Any, completions: list[Any], log_metric: Any = None, **columns: Any) -> Rewards:
         results = recipe.client().score(_items(completions, columns, label))
@@ -57,13 +57,13 @@ def async_chart_reward(
     *,
     label: str = "reference",
     name: str = "chart_reward",
-    token: str | None = None,
+    key: str | None = None,
     profile: str | None = None,
     runtime: str | None = None,
     on_failure: OnFailure | None = None,
 ) -> Callable[..., Awaitable[Rewards]]:
     """`chart_reward` as a coroutine function."""
-    recipe = Recipe.of(url, token, profile, runtime, on_failure)
+    recipe = Recipe.of(url, key, profile, runtime, on_failure)
 
     async def reward(prompts: Any, completions: list[Any], log_metric: Any = None, **columns: Any) -> Rewards:
         results = await recipe.async_client().score(_items(completions, columns, label))

@@ -27,7 +27,7 @@ from chartreward.trainers.recipe import Recipe
 async def score_trace(trace: Any, reference: Any, **given: Any) -> float:
     """Score the last reply of a `verifiers.v1.Trace` and record the signals on it.
 
-    `given`: url, token, profile, runtime, on_failure, instead of the environment's.
+    `given`: url, key, profile, runtime, on_failure, instead of the environment's.
     """
     recipe = Recipe.of(**given)
     result = await recipe.async_client().score_one((trace.last_reply, reference))

@@ -30,13 +30,13 @@ async def compute_score(
     extra_info: Any = None,
     *,
     url: str | None = None,
-    token: str | None = None,
+    key: str | None = None,
     profile: str | None = None,
     runtime: str | None = None,
     on_failure: OnFailure | None = None,
     **_: Any,
 ) -> dict[str, float]:
     """Score one response; the keys are the same for every sample of a profile."""
-    recipe = Recipe.of(url, token, profile, runtime, on_failure)
+    recipe = Recipe.of(url, key, profile, runtime, on_failure)
     result = await recipe.async_client().score_one((solution_str, ground_truth))
     return {"score": recipe.reward(result), **recipe.metrics(result)}
