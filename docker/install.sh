@@ -44,9 +44,9 @@ PYTHON
     trim "$root/environment"
     ;;
 runtime)
-    python3 -m venv --without-pip "$root/runtimes/$2"
-    install "$root/runtimes/$2" -r "requirements/runtime-$2.txt"
-    trim "$root/runtimes/$2"
+    python3 -m venv --without-pip "$root/application/.runtimes/$2"
+    install "$root/application/.runtimes/$2" -r "requirements/runtime-$2.txt"
+    trim "$root/application/.runtimes/$2"
     ;;
 weights)
     mkdir -p "$root/weights"

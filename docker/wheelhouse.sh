@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3.11}
 index=${TORCH_INDEX-https://download.pytorch.org/whl/cpu}
-pip=("$python" -m pip --disable-pip-version-check download -q --prefer-binary --dest wheelhouse)
+pip=("$python" -m pip --disable-pip-version-check download -qq --prefer-binary --dest wheelhouse)
 [ -z "$index" ] || pip+=(--extra-index-url "$index")
 
 # Their metadata asks for the CUDA torch or for packages that are never imported (see Makefile).
@@ -24,5 +24,5 @@ for runtime in requirements/runtime-*.txt; do
     "${pip[@]}" -r "$runtime"
 done
 # A source package becomes a wheel here: the images have no compiler.
-find wheelhouse -name '*.tar.gz' -exec "$python" -m pip --disable-pip-version-check wheel -q --no-deps -w wheelhouse {} \; -delete
+find wheelhouse -name '*.tar.gz' -exec "$python" -m pip --disable-pip-version-check wheel -qq --no-deps -w wheelhouse {} \; -delete
 du -sh wheelhouse

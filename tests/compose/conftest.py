@@ -1,0 +1,182 @@
+"""The stack of docker-compose.yml, built and started on a real engine: one for all tests of this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "compose"
+PROJECT = "chartreward-test"
+DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def docker(*arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the docker client."""
+    done = subprocess.run([DOCKER, *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+    assert not check or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}{done.stdout}"
+    return done
+
+
+class ComposeStack:
+    """A project of docker-compose.yml, driven by one generation of Compose."""
+
+    def __init__(self, folder: Path, generation: int, project: str = PROJECT) -> None:
+        self.generation, self.project = generation, project
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        # Debian's docker client comes first on the path: docker-compose 1.29 builds with it.
+        self.environment = {
+            **os.environ,
+            "PATH": f"/usr/bin:{os.environ['PATH']}",
+            "COMPOSE_PROJECT_NAME": project,
+            "COMPOSE_DOCKER_CLI_BUILD": "1",
+            "DOCKER_BUILDKIT": "1",
+            "ENV_FILE": str(folder / "env"),
+            "SECRETS": str(folder / "secrets"),
+            "API_PORT": str(self.port),
+            "BASE_IMAGE": "chartreward-test/base:bookworm",
+            "REDIS_IMAGE": "chartreward-test/redis:7",
+            "CHARTREWARD_VERSION": "test",
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        said = subprocess.run(
+            [ROOT / "docker" / "setup.sh"], env=self.environment, capture_output=True, text=True, check=True
+        ).stdout
+        self.secrets = folder / "secrets"
+        self.key = said.rpartition(" ")[2].strip()
+        self.client = httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=300, trust_env=False
+        )
+
+    def compose(self, *arguments: str, timeout: float = 300) -> str:
+        """Run Compose in this project; its output."""
+        program = [str(CACHE / "compose-v2")] if self.generation == 2 else ["docker-compose"]
+        done = subprocess.run(
+            [*program, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, f"compose {' '.join(arguments)}: {done.stderr[-4000:]}{done.stdout[-2000:]}"
+        return done.stdout
+
+    def up(self, *arguments: str) -> float:
+        """Start everything and wait until it is healthy; seconds that took."""
+        started = time.monotonic()
+        if self.generation == 2:
+            self.compose("up", "-d", "--wait", "--no-build", *arguments)
+        else:
+            self.compose("up", "-d", "--no-build", *arguments)
+        self.wait_healthy()
+        return time.monotonic() - started
+
+    def wait_healthy(self, timeout: float = 180) -> None:
+        """Until every container's health check passes and the API calls itself ready."""
+        deadline = time.monotonic() + timeout
+        states: dict[str, str] = {}
+        while time.monotonic() < deadline:
+            states = {name: self.inspect(name)["State"]["Health"]["Status"] for name in self.containers()}
+            if states and set(states.values()) == {"healthy"}:
+                assert self.client.get("/readyz").status_code == 200
+                return
+            time.sleep(0.5)
+        raise AssertionError(f"not healthy: {states}\n{self.compose('logs', '--tail', '40')}")
+
+    def containers(self, service: str | None = None, *, all_: bool = False) -> list[str]:
+        """Ids of this project's containers."""
+        filters = ["--filter", f"label=com.docker.compose.project={self.project}"]
+        if service:
+            filters += ["--filter", f"label=com.docker.compose.service={service}"]
+        return docker("ps", "-q", "--no-trunc", *(["-a"] if all_ else []), *filters).stdout.split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """What the engine knows of a container."""
+        found: list[dict[str, Any]] = json.loads(docker("inspect", container).stdout)
+        return found[0]
+
+    def execute(self, container: str, *command: str, check: bool = True) -> str:
+        """Run something in a container."""
+        return docker("exec", container, *command, check=check).stdout
+
+    def score(self, items: Sequence[dict[str, Any]], **request: Any) -> dict[str, Any]:
+        """Score a batch to its end, however long and whatever happens to the connection meanwhile."""
+        answer = self.client.post("/v1/rewards", json={"items": list(items), **request})
+        assert answer.status_code in {200, 202}, answer.text
+        return self.wait(answer.json())
+
+    def wait(self, batch: dict[str, Any], timeout: float = 600) -> dict[str, Any]:
+        """The finished batch; while the stack is being hurt, asking again is what a client does."""
+        deadline = time.monotonic() + timeout
+        while batch["status"] == "running":
+            assert time.monotonic() < deadline, f"{batch['id']}: {batch['counts']}"
+            try:
+                answer = self.client.get(f"/v1/rewards/{batch['id']}", params={"wait": 5})
+            except httpx.TransportError:
+                time.sleep(0.5)
+                continue
+            if answer.status_code >= 500:
+                time.sleep(0.5)
+                continue
+            assert answer.status_code in {200, 202}, answer.text
+            batch = answer.json()
+        return batch
+
+
+def record(**figures: Any) -> None:
+    """Keep a measured figure for docs/operations.md: .cache/compose/figures.json."""
+    path = CACHE / "figures.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**known, **figures}, indent=1), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[None]:
+    """A running Docker engine with the images that a registry would otherwise give."""
+    if os.geteuid() != 0:
+        pytest.skip("starting an engine and making a base image needs root")
+    script = Path(__file__).parent / "engine.sh"
+    subprocess.run([script, "start"], check=True, timeout=900)
+    yield
+    subprocess.run([script, "stop"], check=True, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def stacks(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, ComposeStack]]:
+    """The project under both generations of Compose, images built (by 1.29, then seen as cached by v2)."""
+    made: dict[int, ComposeStack] = {}
+    for generation in (1, 2):
+        name = f"{PROJECT}-{generation}"
+        made[generation] = ComposeStack(tmp_path_factory.mktemp(name), generation, name)
+    started = time.monotonic()
+    made[1].compose("build", timeout=1200)
+    record(build_s=round(time.monotonic() - started))
+    yield made
+    for one in made.values():
+        one.client.close()
+        one.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+@pytest.fixture(scope="session")
+def compose_stack(stacks: dict[int, ComposeStack]) -> ComposeStack:
+    """The project as people run it, with Compose v2: up and healthy."""
+    stack = stacks[2]
+    record(up_to_ready_s=round(stack.up(), 1))
+    return stack
