@@ -59,7 +59,7 @@ setup-dev: setup .venv/.dev
 	@grep -E '^($(subst $() ,|,$(UNBOUND)))==' requirements/engine.txt > .venv/unbound.txt
 	@$(PIP) install $(INDEX) -r .venv/bound.txt
 	@$(PIP) install --no-deps -r .venv/unbound.txt
-	@$(PIP) install hatchling editables && $(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.engine
