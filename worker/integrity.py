@@ -1,4 +1,12 @@
-"""What the pixels say about a description's claims: only what is visible counts as drawn."""
+"""What the pixels say about a description's claims: only what is visible counts as drawn.
+
+A description is a claim by a process that ran foreign code. A text stays when its box shows ink of about its colour that
+stands out from the background, is large enough to read, and is not written over by another. A mark stays when pixels of
+one of its colours are found where it says it is: at its data points where axes are rectilinear, else in its box. What
+fails is left out of the description and counted: `hidden` for artists that say themselves that they cannot be seen
+(off the canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Colour counts are read
+from a picture of 5 bits a channel.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chartreward.description import Box, ChartDescription
+from chartreward.description import Axes, Axis, Box, ChartDescription, Mark, Text
 from chartreward.models import Integrity
+from worker.similarity.ciede2000 import rgb_of
+
+Floats = NDArray[np.float64]
 
 BLANK_LEVELS = 8  # a channel must leave the background by more than this to count as ink
 BLANK_SHARE = 5e-5  # of the pixels: fewer than this many ink pixels and the figure is blank
+READABLE = 5.0  # pixels of font size; smaller writing is a smear
+CONTRAST = 24.0  # RGB distance below which something does not stand out
+OFF_LINE = 36.0  # RGB distance from the line background -> colour that antialiasing and quantisation may cause
+COVERAGE = 0.4  # share of a colour that an antialiased stroke reaches at least
+SAMPLES = 48  # data points looked up in a mark
+SEEN_SHARE = 0.2  # of the looked-up points must show the mark's colour
+MAX_CHECKED = 3000  # marks or texts; later ones are dropped unseen, so that a flood costs its author, not us
 
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
     """True when nearly every pixel of a (height, width, 3) picture has the most common colour."""
-    packed = pixels.reshape(-1, 3).astype(np.uint32)
+    packed = pixels[::2, ::2].reshape(-1, 3).astype(np.uint32)
     codes = (packed[:, 0] << 16) | (packed[:, 1] << 8) | packed[:, 2]
     values, counts = np.unique(codes[:: max(1, len(codes) // 50_000)], return_counts=True)
     common = int(values[counts.argmax()])
@@ -25,28 +43,251 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
     return bool(ink.sum() < max(16, BLANK_SHARE * ink.size))
 
 
-def on_canvas(box: Box, width: int, height: int) -> bool:
-    """True when a box has an area and meets the canvas."""
-    left, top, right, bottom = box
-    return right > left and bottom > top and left < width and top < height and right > 0 and bottom > 0
+class Canvas:
+    """A picture that can be asked which colours a box shows."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels = pixels
+        self.height, self.width = pixels.shape[:2]
+        coarse = (pixels >> 3).astype(np.uint16)
+        self._codes = (coarse[..., 0] << 10) | (coarse[..., 1] << 5) | coarse[..., 2]
+        self._seen: dict[tuple[int, int, int, int], tuple[Floats, Floats]] = {}
+
+    def clip(self, box: Box) -> tuple[int, int, int, int] | None:
+        """Whole pixels of a box on the canvas; None when there are none."""
+        left, top = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
+        right, bottom = min(self.width, int(np.ceil(box[2]))), min(self.height, int(np.ceil(box[3])))
+        return (left, top, right, bottom) if right > left and bottom > top else None
+
+    def colors(self, box: Box) -> tuple[Floats, Floats]:
+        """(n, 3) colours in a box, most frequent first, and how many pixels have each."""
+        inside = self.clip(box)
+        if inside is None:
+            return np.empty((0, 3)), np.empty(0)
+        if inside not in self._seen:
+            left, top, right, bottom = inside
+            step = 2 if (right - left) * (bottom - top) > 40_000 else 1
+            counts = np.bincount(self._codes[top:bottom:step, left:right:step].ravel(), minlength=1)
+            codes = np.flatnonzero(counts)
+            codes = codes[np.argsort(-counts[codes], kind="stable")]
+            rgb = np.stack([codes >> 10, codes >> 5 & 31, codes & 31], axis=-1) * 8.0 + 4.0
+            self._seen[inside] = (rgb, counts[codes].astype(np.float64) * step * step)
+        return self._seen[inside]
+
+    def around(self, x: Floats, y: Floats, reach: int) -> Floats:
+        """(n, k, 3) pixels in squares of 2 reach + 1 around points."""
+        steps = np.arange(-reach, reach + 1)
+        columns = np.clip(np.rint(x).astype(int)[:, None, None] + steps[None, None, :], 0, self.width - 1)
+        rows = np.clip(np.rint(y).astype(int)[:, None, None] + steps[None, :, None], 0, self.height - 1)
+        found = self.pixels[rows, columns].reshape(len(x), -1, 3)
+        return found.astype(np.float64)
+
+
+def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_]:
+    """Which of (..., 3) pixels are `color` at least COVERAGE strong over `background` (both (3,))."""
+    way = color - background
+    length = float(way @ way)
+    if length < CONTRAST**2:
+        return np.zeros(pixels.shape[:-1], bool)
+    apart = pixels - background
+    share = apart @ way / length
+    off = np.linalg.norm(apart - share[..., None] * way, axis=-1)
+    return np.asarray((share >= COVERAGE) & (share <= 1.4) & (off < OFF_LINE))
+
+
+# --- texts ------------------------------------------------------------------------------------
+
+
+def text_problem(text: Text, canvas: Canvas, dpi: float) -> str | None:
+    """Why the pixels do not support a text; None when they do."""
+    if canvas.clip(text.box) is None:
+        return "off the canvas"
+    size = text.size * dpi / 72
+    if size < READABLE:
+        return "too small to read"
+    longest = max((len(line.strip()) for line in text.string.splitlines()), default=0)
+    diagonal = float(np.hypot(text.box[2] - text.box[0], text.box[3] - text.box[1]))
+    if "$" not in text.string and "\\" not in text.string and diagonal < 0.2 * longest * size:
+        return "its box has no room for it"
+    on_canvas = canvas.clip(text.box)
+    assert on_canvas is not None
+    area = max(1.0, (text.box[2] - text.box[0]) * (text.box[3] - text.box[1]))
+    if (on_canvas[2] - on_canvas[0]) * (on_canvas[3] - on_canvas[1]) < 0.3 * area:
+        return "mostly off the canvas"
+    colors, counts = canvas.colors(text.box)
+    background = colors[0]
+    target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * background
+    ink = float(counts[shows(colors, target, background)].sum())
+    letters = sum(not character.isspace() for character in text.string)
+    needed = max(2.0, 0.015 * size * size * min(letters, 12))
+    if "$" in text.string:
+        needed = 2.0
+    if ink >= needed:
+        return None
+    # Writing over a busy ground: ink may stand out from the second most common colour instead.
+    for other in colors[1:4]:
+        target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * other
+        if float(counts[shows(colors, target, other)].sum()) >= needed:
+            return None
+    return "no ink of its colour in its box"
+
+
+def overwritten(texts: list[Text]) -> set[int]:
+    """Indices of texts that a later one is written over: nobody can read both."""
+    if len(texts) < 2:
+        return set()
+    boxes = np.array([text.box for text in texts], np.float64)
+    areas = np.clip(boxes[:, 2:] - boxes[:, :2], 1e-9, None).prod(axis=1)
+    lost = set()
+    for index in range(len(texts) - 1):
+        low = np.maximum(boxes[index, :2], boxes[index + 1 :, :2])
+        high = np.minimum(boxes[index, 2:], boxes[index + 1 :, 2:])
+        common = np.clip(high - low, 0, None).prod(axis=1)
+        # Both are lost for the reader when they cover each other; a small word inside a large box is not.
+        over = (common > 0.6 * areas[index]) & (common > 0.6 * areas[index + 1 :])
+        rotated = texts[index].rotation % 90 != 0
+        if bool(over.any()) and not rotated:
+            lost.add(index)
+    return lost
+
+
+# --- marks ------------------------------------------------------------------------------------
+
+
+def _pixels_of(values: Floats, axis: Axis, low: float, high: float) -> Floats | None:
+    """Data coordinates to pixels between `low` (at the axis' first limit) and `high`; None for other scales."""
+    first, last = axis.limits
+    if axis.scale == "log":
+        if first <= 0 or last <= 0:
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = np.log10(values)
+        first, last = np.log10(first), np.log10(last)
+    elif axis.scale != "linear":
+        return None
+    if first == last:
+        return None
+    return low + (values - first) / (last - first) * (high - low)
+
+
+def _columns(mark: Mark) -> tuple[Floats, Floats] | None:
+    """Data x and y where the mark's colour must be seen."""
+    x, y = (np.array([np.nan if v is None else v for v in mark.data.get(name) or ()], float) for name in ("x", "y"))
+    if len(x) == 0 or len(x) != len(y):
+        return None
+    if mark.kind == "bar":
+        base = np.array([np.nan if v is None else v for v in mark.data.get("base") or ()], float)
+        if len(base) != len(x):
+            return None
+        along = base + y / 2
+        return (along, x) if mark.orientation == "horizontal" else (x, along)
+    if mark.kind == "line" and len(x) > 1:
+        middle = slice(0, len(x) - 1), slice(1, len(x))
+        return (
+            np.concatenate([x, (x[middle[0]] + x[middle[1]]) / 2]),
+            np.concatenate([y, (y[middle[0]] + y[middle[1]]) / 2]),
+        )
+    return x, y
+
+
+def sample_places(mark: Mark, axes: Axes) -> tuple[Floats, Floats] | None:
+    """Pixels (x, y) inside the axes where a line, bar or point series must show; None when that is not known."""
+    if mark.kind not in ("line", "bar", "points") or axes.projection != "rectilinear":
+        return None
+    found = _columns(mark)
+    if found is None:
+        return None
+    left, top, right, bottom = axes.box
+    x = _pixels_of(found[0], axes.x, left, right)
+    y = _pixels_of(found[1], axes.y, bottom, top)
+    if x is None or y is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        inside = (x >= left - 1) & (x <= right + 1) & (y >= top - 1) & (y <= bottom + 1)
+    x, y = x[inside], y[inside]
+    if len(x) < 1:
+        return None
+    chosen = np.unique(np.linspace(0, len(x) - 1, SAMPLES).astype(int))
+    return x[chosen], y[chosen]
+
+
+def mark_problem(mark: Mark, description: ChartDescription, canvas: Canvas) -> str | None:
+    """Why the pixels do not support a mark; None when they do."""
+    if canvas.clip(mark.box) is None:
+        flat = mark.box[0] == mark.box[2] or mark.box[1] == mark.box[3]
+        grown: Box = (mark.box[0] - 1, mark.box[1] - 1, mark.box[2] + 1, mark.box[3] + 1)
+        if not flat or canvas.clip(grown) is None:
+            return "off the canvas"
+        mark = mark.model_copy(update={"box": grown})
+    names = list(dict.fromkeys([*mark.colors, *mark.edgecolors]))[:16]
+    seen, counts = canvas.colors(mark.box)
+    if not names:
+        flat_ground = len(seen) < 2 and mark.count > 1
+        return "its box is empty" if flat_ground else None
+    axes = description.axes[mark.axes] if 0 <= mark.axes < len(description.axes) else None
+    grounds = np.concatenate([rgb_of([description.facecolor, axes.facecolor if axes else "#ffffff"]), seen[:2]])
+    tints = rgb_of(names)
+    if mark.kind in ("image", "mesh", "contour", "surface", "other"):
+        return None if len(seen) > 1 else "its box is empty"
+
+    def supported(pixels: Floats) -> NDArray[np.bool_]:
+        hit = np.zeros(pixels.shape[:-1], bool)
+        for ground in grounds:
+            for tint in tints:
+                hit |= shows(pixels, mark.alpha * tint + (1 - mark.alpha) * ground, ground)
+        return hit
+
+    in_box = float(counts[supported(seen)].sum())
+    if in_box < 2:
+        return "no pixel of its colours in its box"
+    places = sample_places(mark, axes) if axes is not None else None
+    if places is not None and mark.marker is None:
+        hit = supported(canvas.around(*places, reach=2)).any(axis=1)
+        if float(hit.mean()) < SEEN_SHARE:
+            return "its colours are not seen where its data lies"
+    return None
 
 
 def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[ChartDescription, Integrity]:
     """The description without what nobody can see, and how much that was."""
-    height, width = pixels.shape[:2]
-    hidden = 0
+    canvas = Canvas(pixels)
     findings: list[dict[str, Any]] = []
-    texts = []
-    for text in description.texts:
-        if text.visible and on_canvas(text.box, width, height):
+    hidden = unsupported = 0
+
+    def drop(what: str, name: str, why: str) -> None:
+        if len(findings) < 100:
+            findings.append({"what": what, "name": name[:80], "why": why})
+
+    texts: list[Text] = []
+    for index, text in enumerate(description.texts):
+        if not text.string.strip():
+            continue
+        if not text.visible:
+            hidden += 1
+            drop("text", text.string, "hidden")
+            continue
+        why = text_problem(text, canvas, description.dpi) if index < MAX_CHECKED else "one of too many"
+        if why is None:
             texts.append(text)
         else:
+            unsupported += 1
+            drop("text", text.string, why)
+    lost = overwritten(texts)
+    for index in sorted(lost):
+        drop("text", texts[index].string, "written over")
+    unsupported += len(lost)
+    texts = [text for index, text in enumerate(texts) if index not in lost]
+    marks: list[Mark] = []
+    for index, mark in enumerate(description.marks):
+        if not mark.visible:
             hidden += 1
-    marks = []
-    for mark in description.marks:
-        if mark.visible:
+            drop("mark", f"{mark.kind} {mark.label}", "hidden")
+            continue
+        why = mark_problem(mark, description, canvas) if index < MAX_CHECKED else "one of too many"
+        if why is None:
             marks.append(mark)
         else:
-            hidden += 1
+            unsupported += 1
+            drop("mark", f"{mark.kind} {mark.label}", why)
     checked = description.model_copy(update={"texts": texts, "marks": marks})
-    return checked, Integrity(hidden=hidden, findings=findings)
+    return checked, Integrity(hidden=hidden, unsupported=unsupported, findings=findings)

@@ -36,9 +36,12 @@ def prepare(images: NDArray[np.uint8], how: Preparation) -> Tensor:
 class WeightsFile(Protocol):
     """What the loader reads of a configured weights file."""
 
-    path: Path
-    sha256: str | None
-    preparation: Preparation | None
+    @property
+    def path(self) -> Path: ...
+    @property
+    def sha256(self) -> str | None: ...
+    @property
+    def preparation(self) -> Preparation | None: ...
 
 
 @dataclass(frozen=True)
