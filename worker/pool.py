@@ -101,9 +101,10 @@ class Pool:
         if code == 0:  # recycled, or told to stop
             slot.failures = 0
             return
-        slot.failures = slot.failures + 1 if lived < 30 else 1
+        # Killed from outside: start again at once. Failing by itself, again and again: ever more slowly.
+        slot.failures = slot.failures + 1 if explained and lived < 30 else 0
         slot.refusals = slot.refusals + 1 if code == EXIT_REFUSED else 0
-        slot.wait_until = time.monotonic() + min(30.0, 0.25 * 2 ** (slot.failures - 1))
+        slot.wait_until = time.monotonic() + min(30.0, 0.25 * 2**slot.failures if slot.failures else 0.0)
         log.warning("worker died", worker=slot.name, code=code, lived_s=round(lived, 1), explained=explained)
         slot.to_take_back.append((slot.name, explained))
 

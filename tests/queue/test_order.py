@@ -120,7 +120,9 @@ def test_stream_sends_each_result_once_as_it_finishes(noop: NoopStack, mark: str
     seen, times = [], []
     body = batch(mark, 12, "sleep 0.1")
     body["items"].append({"id": "empty", "completion": "no code here", "reference": "r0"})
-    with httpx.stream("POST", f"{noop.url}/v1/rewards", json=body, headers={"Accept": "application/x-ndjson"}) as answer:
+    with httpx.stream(
+        "POST", f"{noop.url}/v1/rewards", json=body, headers={"Accept": "application/x-ndjson"}
+    ) as answer:
         assert answer.headers["content-type"].startswith("application/x-ndjson")
         for line in answer.iter_lines():
             seen.append(httpx.Response(200, content=line).json())

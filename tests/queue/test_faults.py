@@ -1,0 +1,271 @@
+"""Processes that die, freeze or go away: every item ends exactly once, none is lost, none gets a false 0."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.queue.conftest import NoopStack, batch
+
+RANDOM = random.Random(7)
+
+
+def workers_of(stack: NoopStack) -> list[psutil.Process]:
+    return psutil.Process(stack.processes["workers"].pid).children()
+
+
+def submit(stack: NoopStack, body: dict[str, Any]) -> str:
+    answer = httpx.post(f"{stack.url}/v1/rewards", json=body, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def outcome(stack: NoopStack, batch_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    """The finished batch, whatever happens to the API meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            answer = httpx.get(f"{stack.url}/v1/rewards/{batch_id}", params={"wait": 2}, timeout=10)
+            if answer.status_code == 200 and answer.json()["status"] != "running":
+                done: dict[str, Any] = answer.json()
+                return done
+        time.sleep(0.05)
+    raise AssertionError(f"batch {batch_id} did not end")
+
+
+def check_complete(done: dict[str, Any], count: int) -> None:
+    assert done["counts"] == {"ok": count}
+    assert [result["index"] for result in done["results"]] == list(range(count))
+    assert {result["reward"] for result in done["results"]} == {1.0}
+
+
+@contextlib.contextmanager
+def meanwhile(action: Callable[[], None], period_s: float) -> Iterator[None]:
+    """Repeat an action in the background."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(period_s):
+            action()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_killed_workers_lose_nothing(own: NoopStack, mark: str) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        with contextlib.suppress(IndexError, psutil.Error):
+            victim = RANDOM.choice(workers_of(own))
+            victim.send_signal(signal.SIGKILL)
+            killed.append(victim.pid)
+
+    with meanwhile(kill, 3.0):
+        done = outcome(own, submit(own, batch(mark, 300, "sleep 0.05", references=40)))
+    check_complete(done, 300)
+    assert len(killed) >= 2
+    # what died in hand ran again, and nothing else did
+    assert 300 <= len(own.executed(mark)) <= 300 + len(killed)
+
+
+def test_job_of_a_killed_worker_is_back_within_ten_seconds(own: NoopStack, mark: str) -> None:
+    batch_id = submit(own, batch(mark, 1, "sleep 2"))
+    while not own.executed(mark):
+        time.sleep(0.01)
+    for worker in workers_of(own):
+        worker.send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    while len(own.executed(mark)) < 2:
+        assert time.monotonic() - killed < 10
+        time.sleep(0.01)
+    check_complete(outcome(own, batch_id), 1)
+
+
+@pytest.mark.slow
+def test_pool_and_workers_killed_at_once(own: NoopStack, mark: str) -> None:
+    """As when a machine goes: nobody is there to see it, the heartbeat has to tell."""
+    batch_id = submit(own, batch(mark, 40, "sleep 0.05"))
+    while not own.executed(mark):
+        time.sleep(0.01)
+    victims = workers_of(own)
+    own.processes["workers"].kill()
+    for worker in victims:
+        worker.send_signal(signal.SIGKILL)
+    own.processes["workers"].wait()
+    own.tend()
+    check_complete(outcome(own, batch_id), 40)
+
+
+@pytest.mark.parametrize(("command", "deaths"), [("abort", 2), pytest.param("kill", 3, marks=pytest.mark.slow)])
+def test_code_that_kills_workers_ends_as_crashed(own: NoopStack, mark: str, command: str, deaths: int) -> None:
+    """Two deaths with a cause of their own are enough; a bare SIGKILL may come from outside, so it takes three."""
+    body = batch(mark, 12)
+    body["items"][5] = {"id": "killer", "code": f"# {command} {mark} killer", "reference": "r0"}
+    done = outcome(own, submit(own, body), timeout_s=40)
+    assert done["counts"] == {"ok": 11, "crashed": 1}
+    killer = done["results"][5]
+    assert killer["status"] == "crashed" and killer["reward"] == 0.0 and killer["error"]["type"] == "WorkerDied"
+    assert len(own.executed(f"{mark} killer")) == deaths
+
+
+@pytest.mark.slow
+def test_frozen_worker_is_replaced_and_its_late_answer_ignored(own: NoopStack, mark: str) -> None:
+    batch_id = submit(own, batch(mark, 30, "sleep 0.1"))
+    while not own.executed(mark):
+        time.sleep(0.01)
+    frozen = workers_of(own)[0]
+    frozen.send_signal(signal.SIGSTOP)
+    done = outcome(own, batch_id)
+    frozen.send_signal(signal.SIGCONT)
+    check_complete(done, 30)
+    time.sleep(2)
+    check_complete(outcome(own, batch_id), 30)
+
+
+@pytest.mark.slow
+def test_sigterm_finishes_the_item_in_hand(own: NoopStack, mark: str) -> None:
+    batch_id = submit(own, batch(mark, 16, "sleep 0.3"))
+    while not own.executed(mark):
+        time.sleep(0.01)
+    for worker in workers_of(own):
+        worker.send_signal(signal.SIGTERM)
+    check_complete(outcome(own, batch_id), 16)
+    assert len(own.executed(mark)) == 16  # nothing was thrown away
+
+
+@pytest.mark.slow
+def test_killed_api_loses_no_batch(own: NoopStack, mark: str) -> None:
+    batch_id = submit(own, batch(mark, 100, "sleep 0.02", references=9))
+    own.processes["api"].kill()
+    own.processes["api"].wait()
+    own.tend()
+    check_complete(outcome(own, batch_id), 100)
+    assert len(own.executed(mark)) == 100
+
+
+@pytest.mark.slow
+def test_redis_restarted_within_a_batch(own: NoopStack, mark: str) -> None:
+    batch_id = submit(own, batch(mark, 120, "sleep 0.02", references=9))
+    time.sleep(0.5)
+    own.processes["redis"].terminate()
+    own.processes["redis"].wait()
+    answer = httpx.get(f"{own.url}/v1/rewards/{batch_id}", timeout=30)
+    assert answer.status_code == 503 and answer.json()["code"] == "queue_unavailable" and answer.json()["retryable"]
+    assert httpx.get(f"{own.url}/readyz").status_code == 503 and httpx.get(f"{own.url}/healthz").status_code == 200
+    time.sleep(1)
+    own.tend()
+    check_complete(outcome(own, batch_id), 120)
+
+
+@pytest.mark.slow
+def test_waiting_request_survives_a_killed_redis(own: NoopStack, mark: str) -> None:
+    """SIGKILL may cost Redis its last second: the request that waits queues again what was forgotten."""
+    answers: list[httpx.Response] = []
+    body = batch(mark, 60, "sleep 0.05", references=9)
+
+    def post() -> None:
+        answers.append(httpx.post(f"{own.url}/get_reward", json=compat(body), timeout=60))
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    time.sleep(0.8)
+    own.processes["redis"].kill()
+    own.processes["redis"].wait()
+    time.sleep(0.5)
+    own.tend()
+    thread.join()
+    assert answers[0].status_code == 200, answers[0].text
+    assert answers[0].json()["rewards"] == [1.0] * 60
+
+
+def compat(body: dict[str, Any]) -> dict[str, Any]:
+    """The same items as OpenRLHF would send them."""
+    fenced = [f"```python\n{item['code']}\n```" for item in body["items"]]
+    return {"query": fenced, "prompts": [""] * len(fenced), "labels": ["# reference\nimport x\n"] * len(fenced)}
+
+
+@pytest.mark.slow
+def test_full_queue_sheds_native_requests_and_holds_compatible_ones(tmp_path: Path, mark: str) -> None:
+    with NoopStack(tmp_path, workers=1, env={"CHARTREWARD_MAX_QUEUE": "20"}) as stack:
+        submit(stack, batch(mark, 20, "sleep 0.1"))
+        shed = httpx.post(f"{stack.url}/v1/rewards", json=batch(f"{mark}-more", 10), timeout=10)
+        assert shed.status_code == 429 and shed.json()["code"] == "queue_full" and int(shed.headers["retry-after"]) >= 1
+        held = httpx.post(f"{stack.url}/get_reward", json=compat(batch(f"{mark}-held", 3)), timeout=30)
+        assert held.status_code == 200 and held.json()["rewards"] == [1.0] * 3
+
+
+@pytest.mark.slow
+def test_client_that_disconnects_harms_nobody(own: NoopStack, mark: str) -> None:
+    body = batch(mark, 30, "sleep 0.05")
+    for _ in range(5):
+        with contextlib.suppress(httpx.TimeoutException):
+            httpx.post(f"{own.url}/v1/rewards?wait=30", json=body, timeout=0.2)
+    done = httpx.post(f"{own.url}/v1/rewards?wait=30", json=body, timeout=40).json()
+    check_complete(done, 30)
+    assert len(own.executed(mark)) == 30
+
+
+@pytest.mark.slow
+def test_readiness_is_lost_with_the_workers_and_comes_back(tmp_path: Path) -> None:
+    env = {"CHARTREWARD_READY_WINDOW_S": "5", "CHARTREWARD_CANARY_S": "1"}
+    with NoopStack(tmp_path, workers=2, env=env) as stack:
+        frozen = workers_of(stack)
+        for worker in frozen:
+            worker.send_signal(signal.SIGSTOP)
+        stopped = time.monotonic()
+        while httpx.get(f"{stack.url}/readyz").status_code == 200:
+            assert time.monotonic() - stopped < 10
+            time.sleep(0.1)
+        assert "canary" in httpx.get(f"{stack.url}/readyz").json()["detail"]
+        for worker in frozen:
+            worker.send_signal(signal.SIGCONT)
+        continued = time.monotonic()
+        while httpx.get(f"{stack.url}/readyz").status_code != 200:
+            assert time.monotonic() - continued < 40
+            time.sleep(0.1)
+
+
+def test_embedded_redis_has_no_tcp_port_and_dies_with_the_stack(tmp_path: Path) -> None:
+    with NoopStack(tmp_path, workers=1) as stack:
+        redis = psutil.Process(stack.processes["redis"].pid)
+        assert [link for link in redis.net_connections("tcp") if link.status == "LISTEN"] == []
+        children = [process.pid for process in psutil.Process().children(recursive=True)]
+    assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in children)
+
+
+def test_port_in_use_is_said(tmp_path: Path) -> None:
+    from chartreward.embedded import StackError
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match=f"cannot listen on 127.0.0.1:{port}"):
+            NoopStack(tmp_path, port=port).start()
+
+
+def test_without_redis_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chartreward import embedded
+
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(embedded.StackError, match="install"):
+        embedded.find_redis_server()
