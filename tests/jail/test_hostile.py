@@ -1,0 +1,66 @@
+"""Every attack of hostile.py: a named status, nobody else harmed, the slot clean for the next job."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.jail.conftest import BENIGN, Sibling
+from tests.jail.hostile import ATTACKS, PRELUDE, Attack
+from worker.jail import Jail, Outcome
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacks use x86_64 call numbers")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sibling(benign: Outcome) -> Iterator[Sibling]:
+    assert benign.pixels is not None
+    with Sibling(benign.pixels.tobytes()) as one:
+        yield one
+    assert one.drawn >= 3
+    assert one.wrong == []
+
+
+def world(jail: Jail) -> dict[str, object]:
+    """What an attack must leave as it was."""
+    assert jail._zygote is not None
+    assert jail._folder is not None
+    me = psutil.Process()
+    return {
+        "zygote": jail._zygote.pid,
+        "descriptors": len([one for one in Path("/proc/self/fd").iterdir() if "chartreward" not in str(one)]),
+        "children": sorted(child.pid for child in psutil.Process(jail._zygote.pid).children(recursive=True)),
+        "nice": me.nice(),
+        "affinity": me.cpu_affinity(),
+        "shm": sorted(path.name for path in Path("/dev/shm").iterdir() if "sem" not in path.name),
+        "left": jail._folder.leftovers(),
+        "config": sorted(str(path) for path in jail._folder.config.rglob("*")),
+        "runtime": Path(os.__file__).stat().st_mtime_ns,
+    }
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_attack_gets_a_status_and_nothing_else(attack: Attack, jail: Jail, benign: Outcome) -> None:
+    before = world(jail)
+    outcome = jail.run(PRELUDE + attack.code, timeout_s=attack.timeout_s, memory_mb=attack.memory_mb)
+    said = f"{outcome.status}: {outcome.error} (denied {outcome.denied})"
+    assert "ESCAPED" not in said
+    assert outcome.status.value in attack.statuses, said
+    if attack.denied:
+        assert attack.denied in (outcome.denied or ""), said
+    if outcome.status == "forbidden":
+        assert outcome.denied, said
+    assert (outcome.pixels is not None) == (outcome.status == "ok")
+    after = world(jail)
+    before.pop("descriptors"), after.pop("descriptors")  # the sibling's thread opens and closes some; see the soak
+    assert after == before
+    again = jail.run(BENIGN)
+    assert again.pixels is not None, again.error
+    assert benign.pixels is not None
+    assert again.pixels.tobytes() == benign.pixels.tobytes()
+    assert again.description == benign.description
