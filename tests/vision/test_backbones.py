@@ -119,6 +119,18 @@ def test_batches_do_not_change_the_bits(extractor: FeatureExtractor) -> None:
     assert all((a == b[0][k]).all() for one, b in zip(alone, again, strict=True) for k, a in enumerate(one))
 
 
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "squeezenet1_1"])
+def test_the_compiled_stages_are_those_of_the_network(name: str) -> None:
+    backbone = load_backbone(name, allow_random=True)
+    assert backbone.compiled is not None
+    images = np.stack([noise(seed, 224, 224) for seed in range(2)])
+    with torch.inference_mode():
+        eager = backbone.architecture.stages(backbone.network, prepare(images, backbone.preparation))
+    for compiled, plain in zip(backbone.stages(images), eager, strict=True):
+        assert compiled.shape == plain.shape
+        assert (compiled - plain).abs().max() <= 1e-5 * plain.abs().max()
+
+
 def test_tiles_cover_the_reference_canvas(extractor: FeatureExtractor) -> None:
     spec = FeatureSpec("efficientnet_lite0", tile=64, canvas=(100, 130))
     views = extractor.extract([noise(0)], spec)[0]

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from worker.vision.compiled import Stages, compile_stages
 from worker.vision.weights import WeightsError, looks_untrained, read_state
 
 Preparation = Literal["imagenet", "lite", "caffe"]
@@ -56,11 +57,15 @@ class Architecture:
     preparation: Preparation
     size: int = 224
     bundled: Callable[[], Path] | None = None
+    compiles: bool = True
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded network. `weights` is the sha256 of its file, or "random" when that was asked for."""
+    """A loaded network. `weights` is the sha256 of its file, or "random" when that was asked for.
+
+    On a CPU `compiled` runs the stages; elsewhere, and for networks that do not compile, torch does.
+    """
 
     name: str
     network: nn.Module
@@ -68,6 +73,7 @@ class Backbone:
     preparation: Preparation
     weights: str
     device: str
+    compiled: Stages | None = None
 
     @property
     def label(self) -> str:
@@ -78,6 +84,8 @@ class Backbone:
         """Four stage outputs for (batch, size, size, 3) RGB bytes, on the CPU, float32."""
         with torch.inference_mode():
             x = prepare(images, self.preparation).to(self.device)
+            if self.compiled is not None:
+                return [torch.from_numpy(stage) for stage in self.compiled(x.contiguous().numpy())]
             return [stage.float().cpu() for stage in self.architecture.stages(self.network, x)]
 
 
@@ -157,8 +165,8 @@ BACKBONES: Mapping[str, Architecture] = {
     "resnet18": Architecture(_torchvision("resnet18"), _resnet_stages, "imagenet"),
     "efficientnet_lite0": Architecture(_lite0, _lite0_stages, "lite", bundled=_lite0_file),
     "squeezenet1_1": Architecture(_torchvision("squeezenet1_1"), _squeezenet_stages, "imagenet"),
-    "dinov2_vits14": Architecture(_dinov2(384, 12, 6), _dinov2_stages, "imagenet"),
-    "dinov2_vitl14": Architecture(_dinov2(1024, 24, 16), _dinov2_stages, "imagenet"),
+    "dinov2_vits14": Architecture(_dinov2(384, 12, 6), _dinov2_stages, "imagenet", compiles=False),
+    "dinov2_vitl14": Architecture(_dinov2(1024, 24, 16), _dinov2_stages, "imagenet", compiles=False),
 }
 
 
@@ -189,4 +197,7 @@ def load_backbone(
             raise WeightsError(f"{name}: {path} was never trained")
     preparation = (file.preparation if file is not None else None) or architecture.preparation
     network.eval().requires_grad_(False).to(device)
-    return Backbone(name, network, architecture, preparation, digest, device)
+    compiled = None
+    if device == "cpu" and architecture.compiles:
+        compiled = compile_stages(network, architecture.stages, size=architecture.size, threads=torch.get_num_threads())
+    return Backbone(name, network, architecture, preparation, digest, device, compiled)
