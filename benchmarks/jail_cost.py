@@ -23,7 +23,8 @@ CHARTS = {
     "no figure": "x = 1",
     "line": "import matplotlib.pyplot as plt\nplt.plot([1, 2, 3], [3, 1, 2]); plt.title('Line'); plt.savefig('a.png')",
     "bars": "import numpy as np, matplotlib.pyplot as plt\nfig, axes = plt.subplots(2, 2, figsize=(10, 8))\n"
-    "for a in axes.flat: a.bar(range(12), np.random.rand(12), label='x'); a.legend(); a.grid()\nplt.tight_layout(); plt.show()",
+    "for a in axes.flat: a.bar(range(12), np.random.rand(12), label='x'); a.legend(); a.grid()\n"
+    "plt.tight_layout(); plt.show()",
 }
 
 

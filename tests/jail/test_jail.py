@@ -176,17 +176,18 @@ def test_zygotes_are_recycled_by_age() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "line", "sabotaged", "hole"),
+    ("layer", "sabotaged", "hole"),
     [
-        ("lockdown.py", "if self.abi:", "if False:", "list a folder outside"),
-        ("lockdown.py", "if self.seccomp:", "if False:", "connect over TCP|send over UDP|fork"),
-        ("lockdown.py", "os.closerange(RESULT_FD + 1, 1 << 20)", "pass", "use an inherited descriptor"),
-        ("limits.py", "(resource.RLIMIT_AS, address_space() + memory_bytes),", "", "grow past the memory limit"),
+        (("lockdown.py", "if self.abi:"), "if False:", "list a folder outside"),
+        (("lockdown.py", "if self.seccomp:"), "if False:", "connect over TCP|send over UDP|fork"),
+        (("lockdown.py", "os.closerange(RESULT_FD + 1, 1 << 20)"), "pass", "use an inherited descriptor"),
+        (("limits.py", "(resource.RLIMIT_AS, address_space() + memory_bytes),"), "", "grow past the memory limit"),
     ],
 )
 def test_a_missing_layer_is_found_and_refused(
-    file: str, line: str, sabotaged: str, hole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layer: tuple[str, str], sabotaged: str, hole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file, line = layer
     folder = tmp_path / "sandboxed"
     shutil.copytree(zygote.SANDBOXED, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     source = (folder / file).read_text()

@@ -13,7 +13,7 @@ from chartreward.models import ItemError, Status
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Status and, for `ok`, the picture: (height, width, 3) uint8 RGB, C-contiguous, and what it claims to show."""
+    """Status and, for `ok` (and partial figures, when asked for), the picture: (height, width, 3) uint8 RGB, C-contiguous, and what it claims to show."""
 
     status: Status
     error: ItemError | None = None

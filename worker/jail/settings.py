@@ -41,5 +41,5 @@ class JailSettings:
     recycle_growth_mb: int = 256
     start_timeout_s: float = 120.0
     uid: int | None = None  # the user to become when started as root; None: one of systemd's dynamic range
-    #  where work directories live, best a tmpfs; None: TMPDIR if set, else /dev/shm, else /tmp
+    # Where work directories live, best a tmpfs; None: TMPDIR if set, else /dev/shm, else /tmp
     work_root: Path | None = None

@@ -119,7 +119,10 @@ def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcom
     pixels = facts.reader.body
     if reply.status not in _CLAIMS[facts.kind] or (reply.escaped is None) == (facts.kind == "escapes"):
         return _failure(facts, Status.CRASHED, "BadResult", f"the result claims {reply.status.value}"), None
-    if reply.status is Status.OK and facts.kind != "escapes":
+    # An exception may leave a partial figure, sent only when the job was asked for one.
+    partial = reply.status is Status.RUNTIME_ERROR and facts.kind == "code" and len(pixels) > 0
+    drawn = (reply.status is Status.OK and facts.kind != "escapes") or partial
+    if drawn:
         wanted = reply.width * reply.height
         if not 0 < wanted <= settings.max_pixels or len(pixels) != 3 * wanted:
             message = f"the result claims {reply.width} x {reply.height} pixels in {len(pixels)} bytes"
@@ -138,8 +141,8 @@ def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcom
     outcome = Outcome(
         status=status,
         error=ItemError(**reply.error.model_dump(exclude={"errno"})) if reply.error and not ok else None,
-        pixels=pixels.reshape(reply.height, reply.width, 3) if ok and facts.kind != "escapes" else None,
-        description=reply.description if ok else None,
+        pixels=pixels.reshape(reply.height, reply.width, 3) if drawn else None,
+        description=reply.description if drawn else None,
         exec_ms=reply.exec_ms,
         draw_ms=reply.draw_ms,
         peak_mb=facts.ended.peak_mb,
