@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -25,10 +25,12 @@ from service.settings import ServiceSettings
 
 LOOKUP_KEYS = 512
 SUBMIT_CHUNKS = 64
+LOOK_S = 2.0  # a waiting request looks for itself this often, should a wake-up get lost
 GRACE_S = 900  # what lies in Redis outlives a batch's deadline by this
 
 
 T = TypeVar("T")
+Gone = Callable[[], Awaitable[bool]]
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 
@@ -296,10 +298,12 @@ class Dispatcher:
         first = cast("bytes | None", await self.redis.get(ledger.closed_key(batch.id)))
         batch.closed = first.decode() if first else reason
 
-    async def wait(self, batch: Batch, until: float, plan: Plan | None = None) -> AsyncIterator[None]:
+    async def wait(
+        self, batch: Batch, until: float, plan: Plan | None = None, gone: Gone | None = None
+    ) -> AsyncIterator[None]:
         """Yield whenever the batch has news, until it is over or the clock (epoch seconds) says `until`.
 
-        With its plan, work that a restarted Redis forgot is queued again.
+        With its plan, work that a restarted Redis forgot is queued again. `gone` tells that the client has hung up.
         """
         epoch = self.hub.epoch
         with self.hub.watch(batch.id) as event:
@@ -313,12 +317,13 @@ class Dispatcher:
                 if plan is not None and self.hub.epoch != epoch:
                     epoch = self.hub.epoch
                     await self.submit_again(plan, batch)
-                pause = min(until, batch.deadline, now + 5.0) - now
+                pause = min(until, batch.deadline, now + LOOK_S) - now
                 try:
                     await asyncio.wait_for(event.wait(), max(0.01, pause))
                     await asyncio.sleep(min(0.02, len(batch.keys) / 10_000))  # several finish together
                 except TimeoutError:
-                    pass
+                    if gone is not None and await gone():
+                        return
 
     async def submit_again(self, plan: Plan, batch: Batch) -> None:
         """After Redis was away: make sure everything is still there."""
@@ -330,9 +335,9 @@ class Dispatcher:
             await pipeline.execute()
         await self.enqueue(plan, batch.missing)
 
-    async def finish(self, batch: Batch, until: float, plan: Plan | None = None) -> None:
+    async def finish(self, batch: Batch, until: float, plan: Plan | None = None, gone: Gone | None = None) -> None:
         """Wait for the end of a batch, or until the clock says `until`."""
-        async for _ in self.wait(batch, until, plan):
+        async for _ in self.wait(batch, until, plan, gone):
             pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,9 @@ def stack() -> Iterator[Stack]:
 def base_url(stack: Stack) -> str:
     """Where the API of the shared stack answers."""
     return stack.url
+
+
+@pytest.fixture
+def mark() -> str:
+    """Makes code unique to a test, so that no cache answers it."""
+    return uuid.uuid4().hex

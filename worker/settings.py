@@ -56,26 +56,28 @@ class WorkerSettings(BaseSettings):
         description="name -> interpreter of the runtime's own environment; the first is the default",
     )
     jail_reduced: bool = Field(default=False, description="serve although a layer of the sandbox is missing")
-    timeout_s: float = Field(default=10.0, gt=0)
-    memory_mb: int = Field(default=768, ge=64)
-    dpi: int = Field(default=100, ge=20, le=600)
-    max_pixels: int = Field(default=16_000_000, ge=10_000)
+    timeout_s: float = Field(default=10.0, gt=0, description="execution limit, unless a request names its own")
+    memory_mb: int = Field(default=768, ge=64, description="memory of one execution above the warm interpreter, MiB")
+    dpi: int = Field(default=100, ge=20, le=600, description="resolution that every figure is drawn at")
+    max_pixels: int = Field(default=16_000_000, ge=10_000, description="largest figure; beyond: figure_too_large")
 
     # vision
     backbone: str | None = Field(
         default=None, description="what `visual` means; unset: resnet18 where it has weights, else efficientnet_lite0"
     )
-    weights: dict[str, WeightsFile] = Field(default_factory=dict)
+    weights: dict[str, WeightsFile] = Field(
+        default_factory=dict, description='checkpoints: backbone -> {"path": ..., "sha256": ...}'
+    )
     random_weights: list[str] = Field(default_factory=list, description="backbones that may run untrained (controls)")
     device: str = Field(default="cpu", description="cpu or cuda")
-    torch_threads: int = Field(default=1, ge=1)
+    torch_threads: int = Field(default=1, ge=1, description="threads of a worker's feature extraction")
     feature_batch: int | None = Field(default=None, ge=1, description="unset: 1 on the CPU, 16 on CUDA")
 
     # caches in this process
     render_cache_mb: int = Field(default=32, ge=0, description="renders kept for equal code")
     reference_cache_mb: int = Field(default=64, ge=0, description="references kept with their features")
 
-    judge: JudgeSettings | None = None
+    judge: JudgeSettings | None = Field(default=None, description="endpoint of the optional `judge` signal")
 
     # queue and fleet
     redis_url: str = Field(default=DEFAULT_REDIS_URL, description="redis://, rediss:// or unix:// URL")

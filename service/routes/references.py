@@ -45,7 +45,7 @@ async def register(request: Request) -> Any:
     return RegisteredReference(id=content_id, kind=kind, expires=time.time() + ttl)
 
 
-@router.get("/references/{reference_id}", response_model=RegisteredReference, responses=problems(404, 503))
+@router.get("/references/{reference_id}", response_model=RegisteredReference, responses=problems(404, 422, 503))
 async def look(request: Request, reference_id: Annotated[str, Path(max_length=200)]) -> Any:
     """Whether a reference is registered, and until when."""
     redis = state_of(request).redis
@@ -63,7 +63,7 @@ async def look(request: Request, reference_id: Annotated[str, Path(max_length=20
 @router.get(
     "/renders/{name}.png",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}}, **problems(404, 503)},
+    responses={200: {"content": {"image/png": {}}}, **problems(404, 422, 503)},
 )
 async def render(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]) -> Response:
     """A picture named in a result, as PNG."""

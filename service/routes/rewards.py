@@ -60,10 +60,10 @@ async def submit(
     batch = await state.dispatcher.submit(plan)
     headers = {"Location": f"/v1/rewards/{batch.id}"}
     if NDJSON in accept:
-        return StreamingResponse(_stream(state, batch, plan), media_type=NDJSON, headers=headers)
+        return StreamingResponse(_stream(request, batch, plan), media_type=NDJSON, headers=headers)
     seconds = _seconds(wait, prefer, state)
     if not batch.is_over:
-        await state.dispatcher.finish(batch, time.time() + seconds, plan)
+        await state.dispatcher.finish(batch, time.time() + seconds, plan, request.is_disconnected)
     if batch.is_over:
         return Response(batch.json(), media_type="application/json", headers=headers)
     headers["Retry-After"] = "1"
@@ -82,14 +82,14 @@ async def look(
     state = state_of(request)
     batch = await state.dispatcher.load(batch_id)
     if NDJSON in accept:
-        return StreamingResponse(_stream(state, batch, None), media_type=NDJSON)
+        return StreamingResponse(_stream(request, batch, None), media_type=NDJSON)
     seconds = _seconds(wait, prefer, state)
     if seconds > 0 and not batch.is_over:
-        await state.dispatcher.finish(batch, time.time() + seconds)
+        await state.dispatcher.finish(batch, time.time() + seconds, gone=request.is_disconnected)
     return Response(batch.json(), media_type="application/json")
 
 
-@router.delete("/{batch_id}", response_model=BatchModel, responses=problems(404, 503))
+@router.delete("/{batch_id}", response_model=BatchModel, responses=problems(404, 422, 503))
 async def cancel(request: Request, batch_id: BatchId) -> Response:
     """Stop a batch. What is done stays; the rest ends as `cancelled`, without a reward."""
     state = state_of(request)
@@ -137,8 +137,9 @@ def _seconds(wait: float | None, prefer: str | None, state: State) -> float:
     return min(wait or 0.0, state.settings.max_wait_s)
 
 
-async def _stream(state: State, batch: Batch, plan: Plan | None) -> AsyncIterator[bytes]:
+async def _stream(request: Request, batch: Batch, plan: Plan | None) -> AsyncIterator[bytes]:
     """Each result once, as it becomes known."""
+    dispatcher = state_of(request).dispatcher
     sent: set[int] = set()
 
     def news() -> bytes:
@@ -148,7 +149,7 @@ async def _stream(state: State, batch: Batch, plan: Plan | None) -> AsyncIterato
 
     if first := news():
         yield first
-    async for _ in state.dispatcher.wait(batch, batch.deadline + 1, plan):
+    async for _ in dispatcher.wait(batch, batch.deadline + 1, plan, request.is_disconnected):
         if lines := news():
             yield lines
     if last := news():

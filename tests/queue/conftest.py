@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,12 +39,6 @@ def own(tmp_path: Path) -> Iterator[NoopStack]:
     """A stack of one's own, to break."""
     with NoopStack(tmp_path, workers=2) as running:
         yield running
-
-
-@pytest.fixture
-def mark() -> str:
-    """Makes code unique to a test."""
-    return uuid.uuid4().hex
 
 
 def batch(mark: str, count: int, command: str = "pass", references: int = 1, **extra: Any) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""The load shapes of real trainers, and the document's promises under random requests."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from pathlib import Path
+from subprocess import run
+
+import aiohttp
+import httpx
+import pytest
+
+from chartreward.embedded import Stack
+from tests.queue.conftest import NoopStack, batch
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    with NoopStack(tmp_path_factory.mktemp("load"), workers=2) as running:
+        yield running
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.slow
+async def test_a_thousand_single_posts_at_once_without_keep_alive(shared: NoopStack, mark: str) -> None:
+    async def one(number: int) -> int:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=180)) as session:
+            fenced = f"```python\nimport x\n# pass {mark} {number}\n```"
+            body = {"query": [fenced], "prompts": [""], "labels": ["# the\n# reference"]}
+            async with session.post(f"{shared.url}/get_reward", json=body) as answer:
+                assert answer.status == 200, await answer.text()
+                return len((await answer.json())["rewards"])
+
+    assert await asyncio.gather(*(one(number) for number in range(1000))) == [1] * 1000
+    assert len(shared.executed(mark)) == 1000
+
+
+@pytest.mark.slow
+def test_one_post_of_2560_items_over_512_references(shared: NoopStack, mark: str) -> None:
+    answer = httpx.post(f"{shared.url}/v1/rewards?wait=60", json=batch(mark, 2560, references=512), timeout=90)
+    assert answer.status_code == 200 and answer.json()["counts"] == {"ok": 2560}
+    assert len(shared.executed(mark)) == 2560
+
+
+@pytest.mark.slow
+async def test_pooled_connections_with_idle_gaps(shared: NoopStack, mark: str) -> None:
+    """uvicorn's own 5 s of keep-alive would cut connections that a client is about to use again."""
+    connector = aiohttp.TCPConnector(limit=64)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as session:
+
+        async def one(name: str) -> float:
+            payload = {"prompt": "", "response": f"import x\n# pass {mark} {name}", "label": "# the\n# reference"}
+            async with session.post(f"{shared.url}/rm", json=payload) as answer:
+                assert answer.status == 200
+                return float(await answer.json())
+
+        for gap in range(3):
+            assert await asyncio.gather(*(one(f"{gap}-{n}") for n in range(64))) == [1.0] * 64
+            await asyncio.sleep(5)
+
+
+@pytest.mark.slow
+def test_answers_keep_to_the_document(stack: Stack) -> None:
+    """Schemathesis: random requests, valid and not; no 5xx, every answer as openapi.json says."""
+    schemathesis = str(Path(sys.executable).with_name("schemathesis"))
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    command = [
+        schemathesis, "run", f"{stack.url}/openapi.json", "--checks", checks, "--max-examples", "60", "--seed", "5",
+        "--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--request-timeout", "30",
+    ]  # fmt: skip
+    done = run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_two_minutes_of_full_load_leak_nothing(shared: NoopStack, mark: str) -> None:
+    """Memory, open files and keys stay flat; every key but the fixed ones has a time to live."""
+    import time
+
+    import psutil
+    import redis
+
+    def weigh() -> dict[str, float]:
+        tree = [psutil.Process(process.pid) for process in shared.processes.values()]
+        tree += [child for process in tree for child in process.children(recursive=True)]
+        return {
+            "rss": sum(process.memory_info().rss for process in tree if "redis" not in process.name()),
+            "fds": sum(process.num_fds() for process in tree),
+        }
+
+    def push(until: float, name: str) -> int:
+        count = 0
+        with httpx.Client(base_url=shared.url, timeout=60) as client:
+            while time.monotonic() < until:
+                body = batch(f"{mark} {name} {count}", 256, references=16)
+                answer = client.post("/v1/rewards?wait=30", json=body)
+                assert answer.json()["counts"] == {"ok": 256}
+                count += 1
+        return count
+
+    push(time.monotonic() + 30, "warm")
+    before = weigh()
+    push(time.monotonic() + 120, "soak")
+    after = weigh()
+    assert after["rss"] < before["rss"] * 1.05 and after["fds"] <= before["fds"] + 4
+    client = redis.Redis.from_url(shared.redis_url or "")
+    lasting = {key.decode() for key in client.scan_iter(count=1000) if client.ttl(key) == -1}
+    assert lasting <= {"cr:counters", "cr:workers", "rq:workers", "rq:queues"} | {
+        key for key in lasting if key.startswith(("rq:workers:", "rq:worker:"))
+    }
