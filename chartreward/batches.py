@@ -105,11 +105,18 @@ def _entry(index: int, item: Any) -> Entry:
         )
     if fields.get("completion") is not None:
         # The answer is at the end; what the policy rambles before it must not stop the run.
-        fields["completion"] = completion_text(fields["completion"])[-MAX_COMPLETION_CHARS:]
+        fields["completion"] = _unicode(completion_text(fields["completion"])[-MAX_COMPLETION_CHARS:])
+    if isinstance(fields.get("code"), str):
+        fields["code"] = _unicode(fields["code"])
     if fields.get("reference") is None:
         raise ItemInputError(f"item {index} has no reference")
     reference = as_reference(fields["reference"])
     return Entry(index, Item.model_validate({**fields, "reference": reference}), reference)
+
+
+def _unicode(text: str) -> str:
+    """A tokenizer's lone surrogates are no Unicode text: they become "?" rather than an exception."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def chunked(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
@@ -344,8 +351,7 @@ class Submission:
         }
         if options.runtime is not None:
             request["runtime"] = options.runtime
-        # A tokenizer's lone surrogate is no Unicode text: it becomes "?" rather than an exception.
-        return json.dumps(request, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        return json.dumps(request, ensure_ascii=False, allow_nan=False).encode()
 
     async def _post(self, body: bytes, key: str) -> None:
         # The same key on every attempt: the service answers with the batch it has, if an earlier attempt got through.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from chartreward import cli_info, cli_score, cli_serve
+from chartreward import cli_info, cli_references, cli_score, cli_serve, cli_submit
 
 main = typer.Typer(
     name="chartreward",
@@ -13,5 +13,5 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (cli_serve, cli_score, cli_info):
+for module in (cli_serve, cli_score, cli_info, cli_submit, cli_references):
     module.register(main)
