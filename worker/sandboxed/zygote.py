@@ -35,6 +35,7 @@ def main() -> None:
     kept = privileges.drop(settings["uid"], runtime_folders())
     import capture
     import child
+    import hugepages
     import pictures
 
     capture.warm()
@@ -44,6 +45,7 @@ def main() -> None:
     lockdown = Lockdown.prepare(Path(settings["config"]))
     gc.collect()
     gc.freeze()
+    hugepages.collapse_heap()
     control.send(json.dumps({"warm": _facts(kept, lockdown)}).encode())
     while True:
         message, fds, _, _ = socket.recv_fds(control, 65_536, 3)
