@@ -170,6 +170,10 @@ class Call(Claim):
 
     name: Short = Field(description="defining file and function, e.g. `_axes.py bar` or `PolarAxes.plot`")
     colors: list[Short] = Field(default_factory=list, description="final colours of what it drew: #RRGGBB or colormap")
+    counted: bool = Field(
+        default=True,
+        description="counts as a chart type; false: a function that ChartMimic watches for colours alone, all its calls",
+    )
 
 
 class ChartDescription(Claim):

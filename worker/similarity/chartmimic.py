@@ -83,7 +83,8 @@ def chart_type(generated: Chart, reference: Chart, options: NoOptions) -> Signal
     pair = _both(generated, reference)
     if pair is None or pair[1].calls is None:
         return unavailable(NEEDS_CODE)
-    return _multisets((call.name for call in pair[0].calls or ()), (call.name for call in pair[1].calls))
+    ours, theirs = pair[0].calls or (), pair[1].calls
+    return _multisets((c.name for c in ours if c.counted), (c.name for c in theirs if c.counted))
 
 
 def color_items(description: ChartDescription) -> list[tuple[str, str]]:

@@ -1,0 +1,48 @@
+"""Figures drawn before any job, so that fonts, mathtext and late imports are loaded in the process that is forked."""
+
+WARM_UP = (
+    """
+import datetime, math, json, itertools, collections, re, string, textwrap, io, base64, calendar, colorsys, decimal
+import matplotlib.cm, matplotlib.colors, matplotlib.dates, matplotlib.gridspec, matplotlib.lines, matplotlib.patches
+import matplotlib.patheffects, matplotlib.ticker, matplotlib.tri, matplotlib.transforms, matplotlib.offsetbox
+import matplotlib.sankey, matplotlib.table, matplotlib.path, matplotlib.animation, matplotlib.style, matplotlib.image
+import mpl_toolkits.axes_grid1, mpl_toolkits.axes_grid1.inset_locator, mpl_toolkits.mplot3d.art3d
+import numpy as np, pandas as pd, scipy.stats, scipy.interpolate, scipy.ndimage, scipy.signal, scipy.optimize
+import scipy.cluster.hierarchy, scipy.spatial
+import matplotlib.pyplot as plt
+from mpl_toolkits.mplot3d import Axes3D
+fig, ax = plt.subplots(2, 3, figsize=(9, 6))
+a, b, c, d, e, f = ax.flat
+a.plot([1, 2], label="$x^2$ $\\\\mu$"); a.legend(title="t"); a.set_title("bold", fontweight="bold"); a.annotate("a", (0, 1))
+a.set_ylabel("italic", style="italic"); a.set_yscale("log"); a.text(0, 1.5, "mono", family="monospace"); a.grid(True)
+a.text(0, 1.2, "serif", family="serif"); a.text(0, 1.3, "both", style="italic", weight="bold")
+b.bar(["a", "b"], [1, 2], hatch="/"); b.errorbar([0, 1], [1, 2], yerr=0.1)
+m = c.scatter([1, 2], [1, 2], c=[1, 2]); fig.colorbar(m, ax=c)
+d.pie([1, 2], labels=["a", "b"], autopct="%1.1f%%")
+e.imshow(np.eye(3)); e.contourf(np.outer(np.arange(3), np.arange(3)))
+f.plot(pd.date_range("2020-01-01", periods=3), [1, 2, 3]); f.boxplot([1, 2, 3]); f.violinplot([1, 2, 3])
+f.hist([1, 2, 3]); f.fill_between([0, 1], [0, 1]); f.table([["x"]])
+fig.autofmt_xdate()
+plt.tight_layout()
+plt.savefig("x.png", bbox_inches="tight")
+fig = plt.figure(layout="constrained")
+p = fig.add_subplot(121, projection="polar"); p.plot([0, 1], [1, 2])
+q = fig.add_subplot(122, projection="3d"); q.bar3d(0, 0, 0, 1, 1, 1); q.plot_surface(*np.mgrid[:3, :3], np.eye(3))
+plt.savefig("x.png")
+""",
+    """
+import matplotlib.pyplot as plt
+import numpy as np, pandas as pd, seaborn as sns, networkx as nx, squarify
+from matplotlib_venn import venn2, venn3
+fig, ax = plt.subplots(2, 2)
+frame = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [2.0, 1, 4, 3], "c": list("xyxy")})
+sns.set_theme()
+sns.barplot(frame, x="c", y="a", ax=ax[0, 0]); sns.heatmap(frame[["a", "b"]], annot=True, ax=ax[0, 1])
+sns.kdeplot(frame["a"], ax=ax[1, 0]); sns.boxplot(frame, x="c", y="b", ax=ax[1, 0]); sns.regplot(frame, x="a", y="b", ax=ax[1, 0])
+sns.violinplot(frame, x="c", y="b", ax=ax[1, 0]); frame.plot(ax=ax[1, 1]); frame["a"].plot.bar(ax=ax[1, 1])
+nx.draw(nx.path_graph(3), with_labels=True, ax=ax[1, 1])
+squarify.plot([1, 2], ax=ax[1, 0])
+venn2((1, 2, 1), ax=ax[0, 0])
+plt.show()
+""",
+)
