@@ -165,7 +165,7 @@ class _Offline:
 # Not for Redis Cluster: keys are built inside. All times are seconds since the epoch.
 
 _ENQUEUE = """
-local function enqueue(lane, queue, job, ttl, front, fields)
+local function enqueue(lane, queue, job, ttl, front, next, fields)
   redis.call('HSET', 'rq:job:' .. job, unpack(fields))
   redis.call('EXPIRE', 'rq:job:' .. job, ttl)
   local list = 'rq:queue:' .. queue
@@ -173,7 +173,7 @@ local function enqueue(lane, queue, job, ttl, front, fields)
   redis.call(front and 'LPUSH' or 'RPUSH', list, job)
   redis.call('EXPIRE', list, ttl)
   redis.call('SADD', 'rq:queues', list)
-  if waiting == 0 then redis.call(front and 'LPUSH' or 'RPUSH', 'cr:turns:' .. lane, queue) end
+  if waiting == 0 then redis.call(next and 'LPUSH' or 'RPUSH', 'cr:turns:' .. lane, queue) end
   redis.call('LPUSH', 'cr:bell', '1')
   redis.call('LTRIM', 'cr:bell', 0, 255)
   redis.call('EXPIRE', 'cr:bell', 60)
@@ -225,7 +225,7 @@ for i = 10, 9 + count do
     fresh = fresh + 1
   end
 end
-if fresh > 0 then enqueue(lane, queue, job, ttl, false, slice(10 + count, #ARGV - 9 - count)) end
+if fresh > 0 then enqueue(lane, queue, job, ttl, false, false, slice(10 + count, #ARGV - 9 - count)) end
 if delivered > 0 then redis.call('PUBLISH', 'cr:done', batch) end
 return fresh
 """
@@ -332,7 +332,9 @@ for i = 11, 10 + count do
     end
   end
 end
-if moved > 0 and condemned == 0 then enqueue(lane, queue, job, ttl, true, slice(11 + count, #ARGV - 10 - count)) end
+if moved > 0 and condemned == 0 then
+  enqueue(lane, queue, job, ttl, true, death == 1, slice(11 + count, #ARGV - 10 - count))
+end
 return {moved, condemned}
 """
 )

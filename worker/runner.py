@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 EXIT_REFUSED = 78  # the engine cannot start here: configuration, or a sandbox that leaks
 EXIT_STALLED = 70  # no progress: the worker ended itself
 REFERENCES_KEPT = 32
+SLICE_S = 1.0  # a chunk of slow items lets others have their turn after this
 
 _current: ChartWorker | None = None
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class ChartWorker(SimpleWorker):
         self._release = connection.register_script(ledger.RELEASE)
         self._held: tuple[str, str, str] | None = None
         self._queued = 0.0
+        self._begun = 0.0
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self.log_job_description = False
         engine.renders = self._store_render
@@ -156,7 +158,8 @@ class ChartWorker(SimpleWorker):
     def score(self, chunk: WorkChunk) -> int:
         """Score what is still wanted of a chunk; returns the number of items finished here.
 
-        Between two items it gives the rest back when more urgent work waits or the worker is to stop.
+        Between two items it gives the rest back when more urgent work waits, when others wait and the chunk has had
+        its share of time, or when the worker is to stop.
         """
         wanted = self._wanted(chunk)
         if not wanted:
@@ -171,7 +174,7 @@ class ChartWorker(SimpleWorker):
                 self._hand_over(chunk, item, _infrastructure(chunk, error))
             return len(wanted)
         rest = chunk.model_copy(update={"items": wanted})
-        started = time.time()
+        started = self._begun = time.time()
         done = 0
         for item, result in self.engine.score(rest, reference):
             result.timing.queue_ms = round(max(0.0, started - self._queued) * 1000, 3)
@@ -207,7 +210,10 @@ class ChartWorker(SimpleWorker):
         assert self._held is not None
         status = result.status
         ttl = self.settings.result_ttl_s
-        urgent = [] if self._held[2].endswith(":high") else [lane for lane in self._lanes if lane.endswith(":high")]
+        own = self._held[2]
+        urgent = [] if own.endswith(":high") else [lane for lane in self._lanes if lane.endswith(":high")]
+        if time.time() - self._begun > SLICE_S:
+            urgent.append(own)
         record = ledger.Record.of(result).pack()
         arguments = [item.key, record, ttl if ledger.is_cacheable(status) else 0, ttl, status.value, *urgent]
         _, waiting = cast("list[int]", self._persist(lambda: self._finish(args=arguments)))

@@ -47,6 +47,16 @@ def test_high_priority_overtakes_within_a_chunk(noop: NoopStack, mark: str) -> N
     httpx.delete(f"{noop.url}/v1/rewards/{slow['id']}")
 
 
+def test_slow_items_leave_others_their_turn(noop: NoopStack, mark: str) -> None:
+    """A chunk of eight items of 0.6 s would hold a worker for 5 s."""
+    slow = submit(noop, batch(f"{mark}-slow", 160, "sleep 0.6"))
+    time.sleep(0.3)
+    started = time.monotonic()
+    assert submit(noop, batch(f"{mark}-small", 2), wait=30)["status"] == "completed"
+    assert time.monotonic() - started < 3.5
+    httpx.delete(f"{noop.url}/v1/rewards/{slow['id']}")
+
+
 def test_equal_work_in_flight_is_joined(noop: NoopStack, mark: str) -> None:
     body = batch(mark, 4, "sleep 0.3")
     first, second = submit(noop, body), submit(noop, body)
