@@ -38,7 +38,7 @@ bench: setup-dev ## rewards a second against plain Python, as ratios
 	@$(PY) -m benchmarks.throughput $(ARGS)
 
 lint: setup-dev
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && cd worker/sandboxed && ../../$(PY) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/sandboxed --exclude '^$$' *.py
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && cd worker/sandboxed && MYPYPATH=. ../../$(PY) -m mypy --explicit-package-bases --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/sandboxed --exclude '^$$' *.py
 
 format: setup-dev
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
