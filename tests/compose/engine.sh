@@ -81,19 +81,28 @@ fill_wheelhouse() { # anew when a pin has changed
     echo "$sum" > "$cache/wheelhouse.sum"
 }
 
-fetch_compose_v2() { # Debian 13 has it; its binary runs on 12
-    [ ! -x "$cache/compose-v2" ] || return 0
-    say "fetching Compose v2"
+fetch_from_debian_13() { # PACKAGE, file in it, name to keep it under: programs that 12 lacks and that run there
+    [ ! -x "$cache/$3" ] || return 0
+    say "fetching $3"
     local apt="$cache/apt"
-    mkdir -p "$apt/lists/partial"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" > "$apt/trixie.list"
     local options=(-qq -o "Dir::Etc::sourcelist=$apt/trixie.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$apt/lists"
         -o APT::Sandbox::User=root)
+    if [ ! -e "$apt/trixie.list" ]; then
+        mkdir -p "$apt/lists/partial"
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" > "$apt/trixie.list"
+        apt-get "${options[@]}" update
+    fi
     (
-        cd "$apt" && apt-get "${options[@]}" update && apt-get "${options[@]}" download docker-compose
-        dpkg-deb --fsys-tarfile docker-compose_2*.deb | tar -xO ./usr/libexec/docker/cli-plugins/docker-compose > v2
-        chmod +x v2 && mv v2 "$cache/compose-v2"
+        cd "$apt" && apt-get "${options[@]}" download "$1"
+        dpkg-deb --fsys-tarfile "$1"_*.deb | tar -xO "./$2" > "$3"
+        chmod +x "$3" && mv "$3" "$cache/$3"
     )
+}
+
+install_kubernetes_schemas() { # the JSON schemas of Kubernetes' own types, as a package
+    [ ! -d "$cache/kubernetes" ] || return 0
+    "${PYTHON:-$PWD/.venv/bin/python}" -m pip install -qq --target "$cache/kubernetes.new" kubernetes-validate==1.37.0
+    mv "$cache/kubernetes.new" "$cache/kubernetes"
 }
 
 case ${1:-start} in
@@ -104,7 +113,9 @@ start)
     wheels=$!
     make_base_image
     make_redis_image
-    fetch_compose_v2
+    fetch_from_debian_13 docker-compose usr/libexec/docker/cli-plugins/docker-compose compose-v2
+    fetch_from_debian_13 kustomize usr/bin/kustomize kustomize
+    install_kubernetes_schemas
     wait $wheels
     ;;
 stop)
