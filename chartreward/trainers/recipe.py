@@ -36,8 +36,8 @@ class Recipe:
         """What was given, else what the environment says (see `chartreward.trainers`)."""
         chosen = on_failure if on_failure is not None else os.environ.get("CHARTREWARD_ON_FAILURE", "raise")
         return Recipe(
-            url=url,
-            key=key,
+            url=url or os.environ.get("CHARTREWARD_URL"),
+            key=key or os.environ.get("CHARTREWARD_KEY"),
             profile=profile or os.environ.get("CHARTREWARD_PROFILE") or "chartsimrl",
             runtime=runtime or os.environ.get("CHARTREWARD_RUNTIME") or None,
             on_failure="raise" if chosen == "raise" else float(chosen),
