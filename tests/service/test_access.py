@@ -105,3 +105,13 @@ def test_every_setting_says_what_it_does() -> None:
     for model in (ServiceSettings, WorkerSettings):
         silent = [name for name, field in model.model_fields.items() if not field.description]
         assert silent == []
+
+
+def test_examples_of_the_documentation_validate() -> None:
+    from chartreward.models import RewardRequest
+
+    blocks = (ROOT / "docs" / "api.md").read_text().split("```json\n")[1:]
+    bodies = [block.split("\n```\n")[0] for block in blocks]
+    assert bodies
+    for body in bodies:
+        assert RewardRequest.model_validate_json(body).items
