@@ -13,7 +13,10 @@ from chartreward.models import ItemError, Status
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Status and, for `ok` (and partial figures, when asked for), the picture: (height, width, 3) uint8 RGB, C-contiguous, and what it claims to show."""
+    """Status and, for `ok` and for a partial figure that was asked for, the picture and what it claims to show.
+
+    The picture is (height, width, 3) uint8 RGB, C-contiguous.
+    """
 
     status: Status
     error: ItemError | None = None
