@@ -20,7 +20,7 @@ from typing import Self
 import httpx
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
 RESTART_AFTER_S = 0.5
 MAX_RESTARTS = 20

@@ -118,8 +118,17 @@ class Engine:
         self.signals = available_signals(self.backbones, self.settings.judge)
         if not self.settings.runtimes:
             raise EngineError("no runtime found: `make setup` builds .runtimes/, or set CHARTREWARD_RUNTIMES")
-        for name, python in self.settings.runtimes.items():
-            self._jails[name] = self._open(Runtime(name, python))
+        self._jail(next(iter(self.settings.runtimes)))
+
+    def _jail(self, name: str) -> Jail:
+        """The jail of a runtime. The default's opens at the start, any other's when it is first asked for."""
+        jail = self._jails.get(name)
+        if jail is None:
+            python = self.settings.runtimes.get(name)
+            if python is None:
+                raise EngineError(f"this worker has no runtime {name!r}; it has {', '.join(self.settings.runtimes)}")
+            jail = self._jails[name] = self._open(Runtime(name, python))
+        return jail
 
     def _open(self, runtime: Runtime) -> Jail:
         settings = self.settings
@@ -287,10 +296,7 @@ class Engine:
         return render
 
     def _run(self, runtime: str, code: str, needs: Needs, limits: Limits) -> Outcome:
-        jail = self._jails.get(runtime)
-        if jail is None:
-            raise EngineError(f"this worker has no runtime {runtime!r}; it has {', '.join(self._jails)}")
-        return jail.run(code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
+        return self._jail(runtime).run(code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
 
     @staticmethod
     def _checked(outcome: Outcome, code: str | None, check: bool, partial: bool = False) -> Render:
@@ -330,7 +336,7 @@ class Engine:
         except binascii.Error as error:
             message = ItemError(type="Base64", message=f"the reference's image is not base64: {error}")
             return Render(_failed(message), None, Integrity(), blank=False)
-        outcome = self._jails[runtime].decode(data)
+        outcome = self._jail(runtime).decode(data)
         if outcome.pixels is None:
             return Render(outcome, None, Integrity(), blank=False)
         return Render(outcome, Chart(outcome.pixels, None), Integrity(), blank=integrity.is_blank(outcome.pixels))
