@@ -76,7 +76,9 @@ class Log(TrainerCallback):
         if not logs or "reward" not in logs:
             return
         row = {"step": state.global_step, "seconds": round(time.monotonic() - self.start, 1)}
-        row |= {key: round(float(value), 4) for key, value in logs.items() if key == "reward" or key.startswith("chart/")}
+        row |= {
+            key: round(float(value), 4) for key, value in logs.items() if key == "reward" or key.startswith("chart/")
+        }
         self.rows.append(row)
         print(json.dumps(row), flush=True)
         if self.path:
@@ -125,7 +127,9 @@ def main() -> None:
     rewards = [row["reward"] for row in log.rows]
     tenth = max(1, len(rewards) // 10)
     print(f"steps logged: {len(rewards)} of {given.steps}")
-    print(f"mean reward: first {tenth}: {sum(rewards[:tenth]) / tenth:.3f}, last {tenth}: {sum(rewards[-tenth:]) / tenth:.3f}")
+    print(
+        f"mean reward: first {tenth}: {sum(rewards[:tenth]) / tenth:.3f}, last {tenth}: {sum(rewards[-tenth:]) / tenth:.3f}"
+    )
 
 
 if __name__ == "__main__":

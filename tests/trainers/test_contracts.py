@@ -131,7 +131,7 @@ for name in ("chartreward", "chartreward_async", "chartreward_async"):
 
 
 def test_a_real_grpo_run_survives_a_killed_worker(grpo: Path, tmp_path: Path) -> None:
-    """TRL on a CPU, 20 steps; a worker is killed after the tenth. No step is lost, nothing is unscored, and it learns."""
+    """TRL on a CPU, 20 steps; a worker is killed after the tenth. No step is lost, none unscored; it learns."""
     steps, log = 20, tmp_path / "log.jsonl"
     with Stack(workers=2, env={"CHARTREWARD_LOG_LEVEL": "warning"}) as stack:
         command = [
