@@ -73,7 +73,7 @@ def signal_score(name: str) -> Callable[[Row], float]:
     """A signal alone, failures and blank figures at 0."""
 
     def score(row: Row) -> float:
-        if row["status"] != "ok" or row["blank"]:
+        if not row["values"] or row["blank"]:
             return -0.001
         return float(row["values"].get(name) or 0.0)
 
@@ -121,7 +121,7 @@ def columns_of(profile: Profile, available: set[str]) -> dict[str, str] | None:
 
 def design(table: Sequence[Row], names: Sequence[str]) -> tuple[Floats, Floats]:
     """(signals, ratings), both centred within every reference: only the order inside a group matters."""
-    groups = by_reference([row for row in table if row["status"] == "ok" and not row["blank"]])
+    groups = by_reference([row for row in table if row["values"] and not row["blank"]])
     xs, ys = [], []
     for group in groups.values():
         x = np.array([[float(row["values"].get(name) or 0.0) for name in names] for row in group])
@@ -145,7 +145,7 @@ def cross_validated(table: Sequence[Row], names: Sequence[str], folds: int = 10)
     weights = [fit([row for row in table if fold_of[row["reference"]] != fold], names) for fold in range(folds)]
 
     def score(row: Row) -> float:
-        if row["status"] != "ok" or row["blank"]:
+        if not row["values"] or row["blank"]:
             return -0.001
         mine = weights[fold_of[row["reference"]]]
         return float(sum(w * (row["values"].get(name) or 0.0) for w, name in zip(mine, names, strict=True)))

@@ -160,7 +160,7 @@ def main() -> None:
     codes = [*references().values(), *(rollout.code for rollout in rollouts() if rollout.code)]
     codes = list(dict.fromkeys(codes))[: arguments.limit]
     started = time.perf_counter()
-    needs = Needs() if arguments.plain else FULL
+    needs = Needs(partial=True) if arguments.plain else FULL
     counts = render_all(codes, needs=needs, processes=arguments.processes)
     print(f"{len(codes)} scripts in {time.perf_counter() - started:.0f} s: {dict(counts)} (tag {reader_tag()})")
 

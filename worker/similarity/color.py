@@ -1,19 +1,17 @@
-"""`color`: the colours of the marks.
+"""`color`: the colours of the marks, by how much of the picture they fill.
 
-Each chart gives its distinct mark colours with weights (the square root of how many series show them, so that one
-colour in many bars does not decide alone; weights sum to 1). Colours are paired one to one for the largest S = Σ
-min(w_i, w_j) · s_ij with s = exp(-(ΔE00 / `scale`)²): P = R = F1 = S, since both sides weigh 1. ΔE00 is CIEDE2000; a
-difference of 2-3 is barely seen, of 15 another shade, of 40 another colour. Images and meshes count by their colour
-map: three samples of its range as drawn (`colors`), or equal names.
+Each chart gives its distinct mark colours with weights: the square root of the pixels that show the colour (as
+blended by the mark's opacity over its axes), so that a dot in a guessed colour weighs next to nothing; weights sum to
+1. Colours are paired one to one for the largest S = Σ min(w_i, w_j) · s_ij with s = exp(-(ΔE00 / `scale`)²): P = R =
+F1 = S, since both sides weigh 1. ΔE00 is CIEDE2000; a difference of 2-3 is barely seen, of 15 another shade, of 40
+another colour.
 
-Pictures without a description: both charts give the palette of their pixels instead (8 levels a channel, background
-left out, weights by area^½), and the result says so in its evidence.
+A chart without coloured marks (images by colour map), or a picture without a description, gives the palette of its
+pixels instead (8 levels a channel, background left out, weights by area^½); then both sides do, and the evidence says
+so.
 """
 
 from __future__ import annotations
-
-from collections import Counter
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,27 +19,48 @@ from numpy.typing import NDArray
 from chartreward.models import SignalResult
 from chartreward.profiles.options import ColorOptions
 from worker.similarity.chart import Chart
-from worker.similarity.ciede2000 import differences
+from worker.similarity.ciede2000 import differences, rgb_of
 from worker.similarity.matching import best_pairs
 from worker.similarity.signal import Signal, f1_result
 
 MAX_COLORS = 300
 PALETTE = 12
+NEAR = 28.0  # RGB distance within which a pixel shows a colour
+LEAST_AREA = 4.0  # pixels: what a colour weighs that antialiasing or blending hides from the count
 
 Palette = tuple[list[str], NDArray[np.float64]]
 
 
+def _shown(chart: Chart) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, 3) colours of the picture at 5 bits a channel, and how many pixels have each."""
+    coarse = (chart.pixels >> 3).astype(np.uint16)
+    counts = np.bincount(((coarse[..., 0] << 10) | (coarse[..., 1] << 5) | coarse[..., 2]).ravel())
+    codes = np.flatnonzero(counts)
+    rgb = np.stack([codes >> 10, codes >> 5 & 31, codes & 31], axis=-1) * 8.0 + 4.0
+    return rgb, counts[codes].astype(np.float64)
+
+
 def mark_colors(chart: Chart) -> Palette:
-    """Distinct colours of the visible marks and their weights, heaviest first."""
+    """Distinct colours of the visible marks, at most MAX_COLORS, and their weights."""
     assert chart.description is not None
-    counts: Counter[str] = Counter()
+    axes = chart.description.axes
+    tints: dict[str, NDArray[np.float64]] = {}
     for mark in chart.description.marks:
-        if mark.visible:
-            for color in mark.colors or mark.edgecolors:
-                counts[color] += 1
-    common = counts.most_common(MAX_COLORS)
-    weights = np.array([sqrt(count) for _, count in common])
-    return [color for color, _ in common], weights / max(weights.sum(), 1e-12)
+        if not mark.visible or not 0 <= mark.axes < len(axes):
+            continue
+        for color in mark.colors or mark.edgecolors:
+            if color not in tints and len(tints) < MAX_COLORS:
+                ground = rgb_of([axes[mark.axes].facecolor])[0]
+                tints[color] = mark.alpha * rgb_of([color])[0] + (1 - mark.alpha) * ground
+    if not tints:
+        return [], np.empty(0)
+    rgb, counts = chart.derive(_shown)
+    apart = np.linalg.norm(rgb[:, None] - np.stack(list(tints.values()))[None], axis=-1)
+    nearest = apart.argmin(axis=1)
+    near = apart[np.arange(len(rgb)), nearest] < NEAR
+    areas = np.bincount(nearest[near], weights=counts[near], minlength=len(tints))
+    weights = np.sqrt(np.maximum(areas, LEAST_AREA))
+    return list(tints), weights / weights.sum()
 
 
 def pixel_colors(chart: Chart) -> Palette:
@@ -70,8 +89,8 @@ def overlap(ours: Palette, theirs: Palette, scale: float) -> tuple[float, list[t
 
 def compare(generated: Chart, reference: Chart, options: ColorOptions) -> SignalResult:
     """Weighted colour overlap."""
-    from_pixels = generated.description is None or reference.description is None
-    read = pixel_colors if from_pixels else mark_colors
+    from_pixels = reference.description is None or not reference.derive(mark_colors)[0]
+    read = pixel_colors if from_pixels or generated.description is None else mark_colors
     ours, theirs = generated.derive(read), reference.derive(read)
     if not ours[0] or not theirs[0]:
         return f1_result(0, len(ours[0]), len(theirs[0]))
