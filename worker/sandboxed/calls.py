@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.cbook as cbook
 import networkx as nx
-import networkx.drawing.nx_pylab as nx_pylab
 import numpy as np
 import squarify
+from matplotlib import cbook
 from matplotlib.axes import Axes
 from matplotlib.axes._base import _process_plot_var_args
 from matplotlib.colors import to_hex, to_rgba
@@ -27,6 +26,7 @@ from matplotlib.patches import Circle, Ellipse, PathPatch
 from matplotlib.projections.polar import PolarAxes
 from matplotlib_venn._common import VennDiagram
 from mpl_toolkits.mplot3d import Axes3D
+from networkx.drawing import nx_pylab
 
 MAX_CALLS = 20_000
 MAX_COLORS = 5000

@@ -70,6 +70,15 @@ def one_hex(color: Any, default: str = "#000000") -> str:
     return found[0] if found else default
 
 
+def over(color: Any, ground: str) -> str:
+    """`#rrggbb` of a colour laid over an opaque one."""
+    try:
+        *tints, alpha = to_rgba(color)
+    except (TypeError, ValueError):
+        return ground
+    return one_hex([alpha * tint + (1 - alpha) * below for tint, below in zip(tints, to_rgba(ground), strict=False)])
+
+
 class Reader:
     """Turns artists of one drawn figure into plain lists; `left`, `top` place the picture on the canvas."""
 
@@ -225,7 +234,7 @@ class Reader:
             "x": self.axis(axes, "x"),
             "y": self.axis(axes, "y"),
             "z": self.axis(axes, "z") if projection == "3d" else None,
-            "facecolor": one_hex(axes.get_facecolor(), "#ffffff"),
+            "facecolor": over(axes.get_facecolor(), over(self.figure.get_facecolor(), "#ffffff")),
             "frame": bool(getattr(axes, "_frameon", True)),
             "colorbar": hasattr(axes, "_colorbar"),
             "twin": None,
@@ -561,7 +570,7 @@ def read(
         "height": height,
         "dpi": number(figure.dpi),
         "figsize": (number(size[0]), number(size[1])),
-        "facecolor": one_hex(figure.get_facecolor(), "#ffffff"),
+        "facecolor": over(figure.get_facecolor(), "#ffffff"),
         "tight": tight,
         "axes": reader.read_axes(),
         "texts": reader.texts(),

@@ -6,8 +6,8 @@ import contextlib
 from typing import Any, Protocol
 
 import matplotlib as mpl
-import matplotlib.animation as animation
 import matplotlib.pyplot as plt
+from matplotlib import animation
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure

@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 from mpl_toolkits.mplot3d import Axes3D
 fig, ax = plt.subplots(2, 3, figsize=(9, 6))
 a, b, c, d, e, f = ax.flat
-a.plot([1, 2], label="$x^2$ $\\\\mu$"); a.legend(title="t"); a.set_title("bold", fontweight="bold"); a.annotate("a", (0, 1))
+a.plot([1, 2], label="$x^2$ $\\\\mu$"); a.legend(title="t"); a.set_title("bold", fontweight="bold")
+a.annotate("a", (0, 1))
 a.set_ylabel("italic", style="italic"); a.set_yscale("log"); a.text(0, 1.5, "mono", family="monospace"); a.grid(True)
 a.text(0, 1.2, "serif", family="serif"); a.text(0, 1.3, "both", style="italic", weight="bold")
 b.bar(["a", "b"], [1, 2], hatch="/"); b.errorbar([0, 1], [1, 2], yerr=0.1)
@@ -36,9 +37,10 @@ import numpy as np, pandas as pd, seaborn as sns, networkx as nx, squarify
 from matplotlib_venn import venn2, venn3
 fig, ax = plt.subplots(2, 2)
 frame = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [2.0, 1, 4, 3], "c": list("xyxy")})
-sns.set_theme()
+sns.set_style("whitegrid")
 sns.barplot(frame, x="c", y="a", ax=ax[0, 0]); sns.heatmap(frame[["a", "b"]], annot=True, ax=ax[0, 1])
-sns.kdeplot(frame["a"], ax=ax[1, 0]); sns.boxplot(frame, x="c", y="b", ax=ax[1, 0]); sns.regplot(frame, x="a", y="b", ax=ax[1, 0])
+sns.kdeplot(frame["a"], ax=ax[1, 0]); sns.boxplot(frame, x="c", y="b", ax=ax[1, 0])
+sns.regplot(frame, x="a", y="b", ax=ax[1, 0])
 sns.violinplot(frame, x="c", y="b", ax=ax[1, 0]); frame.plot(ax=ax[1, 1]); frame["a"].plot.bar(ax=ax[1, 1])
 nx.draw(nx.path_graph(3), with_labels=True, ax=ax[1, 1])
 squarify.plot([1, 2], ax=ax[1, 0])
