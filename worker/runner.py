@@ -95,7 +95,7 @@ class ChartWorker(SimpleWorker):
 
     def run_maintenance_tasks(self) -> None:
         """Nothing: no registries are kept, and recovery looks after dead workers."""
-        self.last_cleaned_at = now()  # type: ignore[assignment] - RQ annotates it None
+        self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ annotates it None
 
     def check_for_suspension(self, burst: bool) -> None:
         """Not supported: it would cost a round trip a job. Scale the pool instead."""
