@@ -37,7 +37,10 @@ def world(jail: Jail) -> dict[str, object]:
         "children": sorted(child.pid for child in psutil.Process(jail._zygote.pid).children(recursive=True)),
         "nice": me.nice(),
         "affinity": me.cpu_affinity(),
-        "shm": sorted(path.name for path in Path("/dev/shm").iterdir() if "sem" not in path.name),
+        # Other workers of this machine keep their own folders there.
+        "shm": sorted(
+            path.name for path in Path("/dev/shm").iterdir() if not path.name.startswith(("chartreward-", "sem."))
+        ),
         "left": jail._folder.leftovers(),
         "config": sorted(str(path) for path in jail._folder.config.rglob("*")),
         "runtime": Path(os.__file__).stat().st_mtime_ns,

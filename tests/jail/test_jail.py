@@ -144,6 +144,7 @@ def test_a_zygote_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
         assert not psutil.pid_exists(first)
 
 
+@pytest.mark.slow
 def test_the_same_failure_twice_is_ours_not_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     with Jail(RUNTIME, SETTINGS) as jail:
 
@@ -157,6 +158,7 @@ def test_the_same_failure_twice_is_ours_not_the_codes(monkeypatch: pytest.Monkey
         assert jail.run(BENIGN).status == "ok"
 
 
+@pytest.mark.slow
 def test_zygotes_are_recycled_by_jobs() -> None:
     with Jail(RUNTIME, dataclasses.replace(SETTINGS, recycle_after=3)) as jail:
         pids = []
