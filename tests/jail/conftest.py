@@ -56,6 +56,9 @@ class Sibling:
 
     def __enter__(self) -> Sibling:
         self._thread.start()
+        deadline = time.monotonic() + 60
+        while not self.drawn and not self.wrong and time.monotonic() < deadline:
+            time.sleep(0.05)  # the attacks start when there is somebody to harm
         return self
 
     def __exit__(self, *_: object) -> None:

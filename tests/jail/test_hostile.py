@@ -22,7 +22,7 @@ def sibling(benign: Outcome) -> Iterator[Sibling]:
     assert benign.pixels is not None
     with Sibling(benign.pixels.tobytes()) as one:
         yield one
-    assert one.drawn >= 3
+    assert one.drawn >= 1
     assert one.wrong == []
 
 
