@@ -1,8 +1,8 @@
 """Watches plotting calls as ChartMimic's evaluators count them: outermost calls, and the colours of what they drew.
 
 Facts from ChartMimic's published evaluators (arXiv 2406.09961), quirks included. Two sets of functions are watched
-apart from each other, since its two metrics do: `counted` ones for chart types, `painting` ones for colours. A call made
-inside a watched call of the same set is not seen, and a watched call that raises blinds its set for the rest of the run.
+apart from each other, since its two metrics do: `counted` ones for chart types, `painting` ones for colours. A call
+inside a watched call of the same set is not seen; a watched call that raises blinds its set for the rest of the run.
 Painted artists are kept by function and first colour, so a later artist of the same colour replaces an earlier one,
 and their colours are read again once the figure is drawn.
 """
@@ -34,8 +34,8 @@ MAX_COLORS = 5000
 _COUNTED = (
     (
         Axes,
-        "bar barh plot axhline axvline axvspan axhspan hlines vlines errorbar boxplot violinplot violin hist fill_between "
-        "fill_betweenx scatter quiver pie fill imshow pcolor contour contourf broken_barh tripcolor",
+        "bar barh plot axhline axvline axvspan axhspan hlines vlines errorbar boxplot violinplot violin hist "
+        "fill_between fill_betweenx scatter quiver pie fill imshow pcolor contour contourf broken_barh tripcolor",
     ),
     (Axes3D, "scatter plot plot_surface bar3d bar add_collection3d"),
     (nx_pylab, "draw_networkx_nodes draw_networkx_edges draw_networkx_labels"),
@@ -84,7 +84,7 @@ def _boxes(args: tuple[Any, ...], result: Any) -> Iterable[Any]:
 def _hist(args: tuple[Any, ...], result: Any) -> Iterable[Any]:
     patches = result[2]
     if type(patches) is not cbook.silent_list:
-        return patches
+        return tuple(patches)
     return [patch for container in patches for patch in container]  # raises for a stepped histogram, as the original
 
 
@@ -100,15 +100,15 @@ def _face(artist: Any) -> Iterable[Any]:
     return (artist.get_facecolor(),)
 
 
-def _faces(artist: Any) -> Iterable[Any]:
+def _faces(artist: Any) -> Any:
     return artist.get_facecolors()
 
 
-def _first_face(artist: Any) -> Iterable[Any]:
+def _first_face(artist: Any) -> Any:
     return artist.get_facecolor()[:1]
 
 
-def _edges(artist: Any) -> Iterable[Any]:
+def _edges(artist: Any) -> Any:
     return artist.get_edgecolors()
 
 
@@ -189,9 +189,9 @@ def as_text(color: Any) -> str:
         return str(color)[:80]
     if isinstance(color, str):
         exact = color.startswith("#") and len(color) in (7, 9)
-        return color[:7].upper() if exact else to_hex(to_rgba(color)).upper()
+        return color[:7].upper() if exact else str(to_hex(to_rgba(color))).upper()
     if isinstance(color, (list, tuple, np.ndarray)) and len(color) in (3, 4):
-        return to_hex(color).upper()
+        return str(to_hex(color)).upper()
     raise ValueError("not a colour")
 
 
@@ -251,7 +251,7 @@ class CallLog:
 
 
 def defined_in(function: Any) -> str:
-    """`folder/file.py name`: the file whose code object runs first, which for a decorated function is the decorator's."""
+    """`folder/file.py name`: the file whose code runs first, which for a decorated function is the decorator's."""
     code = getattr(function, "__code__", None)
     path = "" if code is None else "/".join(code.co_filename.split("/")[-2:])
     return f"{path} {function.__name__}"

@@ -67,7 +67,7 @@ class Session:
 
     def keep(self, figure: Figure, save_options: dict[str, Any]) -> None:
         """The code saves or shows `figure`: draw it as it is now, unless that was done and nothing changed since."""
-        if figure is self.meant and not figure.stale and save_options == self.save_options:
+        if self.meant is not None and figure is self.meant and not figure.stale and save_options == self.save_options:
             return
         self.drawing = self._draw(figure, save_options)
         self.meant, self.save_options = figure, save_options

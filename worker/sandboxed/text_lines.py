@@ -13,7 +13,7 @@ MAX_LENGTH = 4000
 PDF_DPI = 72.0  # the original counts calls of the PDF renderer's draw_text; that renderer always has 72 dots an inch
 
 
-class LineRecorder(RendererAgg):
+class LineRecorder(RendererAgg):  # type: ignore[misc]  # matplotlib is untyped here
     """Measures text like any renderer, draws nothing, and keeps each drawn line of text."""
 
     def __init__(self) -> None:

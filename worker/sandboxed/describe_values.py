@@ -1,0 +1,106 @@
+"""Plain values out of matplotlib's: finite numbers, colours, boxes in pixels of the picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import to_rgba
+
+MAX_POINTS = 2000
+MAX_TEXTS = 5000
+MAX_MARKS = 5000
+MAX_COLORS = 64
+
+Box = tuple[float, float, float, float]
+
+
+def number(value: Any) -> float:
+    """A finite float; anything else is 0."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return value if math.isfinite(value) else 0.0
+
+
+def numbers(values: Any) -> list[float | None]:
+    """At most MAX_POINTS floats, evenly taken; not-a-number is None."""
+    try:
+        flat: Any = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).ravel()
+    except (TypeError, ValueError):
+        return []
+    if flat.size > MAX_POINTS:
+        flat = flat[np.linspace(0, flat.size - 1, MAX_POINTS).astype(int)]
+    return [one if math.isfinite(one) else None for one in flat.tolist()]
+
+
+def hexes(colors: Any) -> list[str]:
+    """Distinct `#rrggbb` of RGBA rows, in drawn order, fully transparent ones left out."""
+    found: dict[str, None] = {}
+    try:
+        rows = np.atleast_2d(np.asarray(colors, dtype=float))
+    except (TypeError, ValueError):
+        return []
+    if rows.size == 0:
+        return []
+    for row in rows[:2000]:
+        if len(row) >= 3 and (len(row) < 4 or row[3] > 0):
+            found["#" + "".join(f"{round(min(max(part, 0.0), 1.0) * 255):02x}" for part in row[:3])] = None
+            if len(found) >= MAX_COLORS:
+                break
+    return list(found)
+
+
+def one_hex(color: Any, default: str = "#000000") -> str:
+    """`#rrggbb` of one matplotlib colour."""
+    try:
+        found = hexes([to_rgba(color)[:3]])
+    except (TypeError, ValueError):
+        return default
+    return found[0] if found else default
+
+
+def over(color: Any, ground: str) -> str:
+    """`#rrggbb` of a colour laid over an opaque one."""
+    try:
+        *tints, alpha = to_rgba(color)
+    except (TypeError, ValueError):
+        return ground
+    return one_hex([alpha * tint + (1 - alpha) * below for tint, below in zip(tints, to_rgba(ground), strict=False)])
+
+
+class Picture:
+    """A drawn figure and where the picture lies on its canvas: `left`, `top` from the canvas's top left, in pixels."""
+
+    def __init__(self, figure: Any, renderer: Any, *, left: float, top: float, width: int, height: int) -> None:
+        self.figure, self.renderer = figure, renderer
+        self.left, self.top, self.width, self.height = left, top, width, height
+        self.canvas_height = figure.bbox.height
+        self.truncated = False
+        self.axes = list(figure.get_axes())
+        self.index = {id(axes): place for place, axes in enumerate(self.axes)}
+
+    def box(self, extent: Any) -> Box | None:
+        """Picture box of a display-space Bbox; None when it is not finite."""
+        sides = (
+            extent.x0 - self.left,
+            self.canvas_height - extent.y1 - self.top,
+            extent.x1 - self.left,
+            self.canvas_height - extent.y0 - self.top,
+        )
+        if not all(math.isfinite(side) for side in sides):
+            return None
+        left, top, right, bottom = (round(float(side), 2) for side in sides)
+        return left, top, right, bottom
+
+    def inside(self, box: Box) -> bool:
+        """Whether any of the box is on the picture."""
+        return box[2] > 0 and box[3] > 0 and box[0] < self.width and box[1] < self.height
+
+    def extent(self, artist: Any) -> Box | None:
+        try:
+            return self.box(artist.get_window_extent(self.renderer))
+        except Exception:
+            return None
