@@ -4,8 +4,8 @@
     nice -n 10 .venv/bin/python -m benchmarks.ranking --fit      # also fit `fidelity`'s weights, cross-validated
 
 For every reference its rated rollouts are one group. Reported are the means over references of Kendall's tau-b and
-Spearman's rho, and the share of pairs ordered rightly among pairs whose ratings differ by at least 10 of 100 (ties of the
-reward count one half). Rollouts that fail carry the profile's failure reward.
+Spearman's rho, and the share of pairs ordered rightly among pairs whose ratings differ by at least 10 of 100 (ties of
+the reward count one half). Rollouts that fail carry the profile's failure reward.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ READABLE = 5.0  # pixels of font size; smaller writing is a smear
 CONTRAST = 24.0  # RGB distance below which something does not stand out
 OFF_LINE = 36.0  # RGB distance from the line background -> colour that antialiasing and quantisation may cause
 COVERAGE = 0.4  # share of a colour that an antialiased stroke reaches at least
+SMALLEST_AXES = 12.0  # pixels a side; what is drawn in less cannot be made out
 SAMPLES = 48  # data points looked up in a mark
 SEEN_SHARE = 0.2  # of the looked-up points must show the mark's colour
 MAX_CHECKED = 3000  # marks or texts; later ones are dropped unseen, so that a flood costs its author, not us
@@ -219,12 +220,14 @@ def mark_problem(mark: Mark, description: ChartDescription, canvas: Canvas) -> s
         if not flat or canvas.clip(grown) is None:
             return "off the canvas"
         mark = mark.model_copy(update={"box": grown})
+    axes = description.axes[mark.axes] if 0 <= mark.axes < len(description.axes) else None
+    if axes is not None and min(axes.box[2] - axes.box[0], axes.box[3] - axes.box[1]) < SMALLEST_AXES:
+        return "its axes are too small to read"
     names = list(dict.fromkeys([*mark.colors, *mark.edgecolors]))[:16]
     seen, counts = canvas.colors(mark.box)
     if not names:
         flat_ground = len(seen) < 2 and mark.count > 1
         return "its box is empty" if flat_ground else None
-    axes = description.axes[mark.axes] if 0 <= mark.axes < len(description.axes) else None
     grounds = np.concatenate([rgb_of([description.facecolor, axes.facecolor if axes else "#ffffff"]), seen[:2]])
     tints = rgb_of(names)
     if mark.kind in ("image", "mesh", "contour", "surface", "other"):
