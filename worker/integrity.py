@@ -1,11 +1,11 @@
 """What the pixels say about a description's claims: only what is visible counts as drawn.
 
-A description is a claim by a process that ran foreign code. A text stays when its box shows ink of about its colour that
-stands out from the background, is large enough to read, and is not written over by another. A mark stays when pixels of
-one of its colours are found where it says it is: at its data points where axes are rectilinear, else in its box. What
-fails is left out of the description and counted: `hidden` for artists that say themselves that they cannot be seen
-(off the canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Colour counts are read
-from a picture of 5 bits a channel.
+A description is a claim by a process that ran foreign code. A text stays when its box shows ink of about its colour
+that stands out from the background, is large enough to read, and is not written over by another. A mark stays when
+pixels of one of its colours are found where it says it is: at its data points where axes are rectilinear, else in its
+box. What fails is left out of the description and counted: `hidden` for artists that say themselves that they cannot
+be seen (off the canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Colour counts
+are read from a picture of 5 bits a channel.
 """
 
 from __future__ import annotations
