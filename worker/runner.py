@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar, cast
 import redis
 import structlog
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -235,8 +236,8 @@ class ChartWorker(SimpleWorker):
         while True:
             try:
                 return change()
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                log.warning("redis is away", worker=self.name, error=str(error))
+            except (redis.ConnectionError, redis.TimeoutError, OutOfMemoryError) as error:
+                log.warning("redis takes no results", worker=self.name, error=str(error))
                 self.beat.progress()
                 time.sleep(delay)
                 delay = min(2.0, delay * 2)
