@@ -19,7 +19,7 @@ def call(number, *arguments):
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
-def refused(what, attempt, *arguments, codes=(errno.EPERM, errno.EACCES)):
+def refused(what, attempt, *arguments, codes=(errno.EPERM, errno.EACCES, errno.EROFS)):
     try:
         attempt(*arguments)
     except OSError as error:
@@ -429,7 +429,7 @@ ATTACKS = [
     _refused("50 timers, events, handles", "call(222, 1, None, None)", "call(290, 0, 0)", "call(283, 1, 0)", "call(289, -1, None, 8, 0)", "call(319, b'm', 0)", "call(447, 0)"),
     _refused("51 changing identity", "os.setuid(0)", "os.setgid(0)", "os.setgroups([])", "os.setresuid(0, 0, 0)", "call(126, None, None)", "call(122, 0)"),
     _refused("52 the machine", "call(170, b'x', 1)", "call(171, b'x', 1)", "call(227, 0, None)", "call(159, None)", "call(153)", "call(161, b'.')", "call(167, b'x', 0)"),
-    _refused("53 reading outside", "open('/etc/passwd')", "open('/etc/shadow')", "os.listdir('/')", "os.listdir('/etc')", "os.listdir('/root')", "open('/proc/1/environ')", "open('/proc/meminfo')", "os.listdir('/work')"),
+    _refused("53 reading outside", "open('/etc/passwd')", "open('/etc/shadow')", "os.listdir('/')", "os.listdir('/etc')", "os.listdir('/root')", "open('/proc/1/environ')", "open('/proc/meminfo')", "os.listdir('/opt')"),
     _refused("54 climbing out of the work folder", "os.listdir('..')", "open('../x', 'w')", "os.mkdir('../z')", "os.listdir('../config/..')"),
     _refused("55 writing to the runtime", "open(os.__file__, 'a')", "open(sys.executable, 'a')", "os.unlink(os.__file__)", "os.mkdir(os.path.dirname(os.__file__) + '/x')"),
     _refused("56 truncate by path", "os.truncate('/etc/hostname', 0)", "os.truncate(os.__file__, 0)"),

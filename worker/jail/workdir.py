@@ -98,7 +98,7 @@ def usage(folder: int, *, stop_bytes: int, stop_inodes: int) -> tuple[int, int]:
 
     def _count_folder(parent: int, name: str, depth: int) -> None:
         with contextlib.suppress(OSError):
-            count(os.open(name, _FOLDER, dir_fd=parent), depth + 1)
+            count(_open_folder(parent, name), depth + 1)
 
     count(os.open(".", _FOLDER, dir_fd=folder), 0)
     return total, inodes
@@ -144,16 +144,28 @@ def _remove_contents(folder: int) -> None:
 def _open_folder(parent: int, name: str) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=parent)
-    except PermissionError:  # made with mode 0; the process that could swap it for a link is dead
-        os.chmod(name, 0o700, dir_fd=parent)
+    except PermissionError:  # made without rights; they bind us where the worker is not root
+        _grant(parent, name)
         return os.open(name, _FOLDER, dir_fd=parent)
 
 
+def _grant(parent: int, name: str) -> None:
+    """Give the owner every right to a folder, by a handle that cannot turn out to be a link."""
+    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{handle}", 0o700)  # noqa: PTH101 (by descriptor)
+    finally:
+        os.close(handle)
+
+
 def _folders_after_unlinking(fd: int) -> list[str]:
+    """Unlink every file of a folder; the names of the folders in it, which may then be moved and emptied."""
     folders = []
     with os.scandir(fd) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
+                if entry.stat(follow_symlinks=False).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+                    _grant(fd, entry.name)  # moving a folder writes to it
                 folders.append(entry.name)
             else:
                 os.unlink(entry.name, dir_fd=fd)
