@@ -23,11 +23,11 @@ def worker() -> bool:
     from chartreward import ledger
     from worker.settings import WorkerSettings
 
-    connection = Redis.from_url(WorkerSettings().redis_url, socket_timeout=4)
-    names = [name.decode() for name in connection.smembers(ledger.WORKERS)]
-    infos = connection.mget([ledger.worker_key(name) for name in names]) if names else []
-    mine = [info for info in map(json.loads, filter(None, infos)) if info["host"] == socket.gethostname()]
-    return any(info["state"] in ("idle", "busy", "draining") for info in mine)
+    connection = Redis.from_url(WorkerSettings().redis_url, socket_timeout=4, decode_responses=True)
+    names = [str(name) for name in connection.smembers(ledger.WORKERS)]
+    announced = [connection.get(ledger.worker_key(name)) for name in names]
+    infos = [json.loads(str(text)) for text in announced if text is not None]
+    return any(info["host"] == socket.gethostname() and info["state"] in ("idle", "busy", "draining") for info in infos)
 
 
 if __name__ == "__main__":

@@ -117,27 +117,37 @@ class ComposeStack:
         return docker("exec", container, *command, check=check).stdout
 
     def score(self, items: Sequence[dict[str, Any]], **request: Any) -> dict[str, Any]:
-        """Score a batch to its end, however long and whatever happens to the connection meanwhile."""
-        answer = self.client.post("/v1/rewards", json={"items": list(items), **request})
-        assert answer.status_code in {200, 202}, answer.text
-        return self.wait(answer.json())
+        """Score a batch to its end."""
+        return score(self.client, items, **request)
 
-    def wait(self, batch: dict[str, Any], timeout: float = 600) -> dict[str, Any]:
-        """The finished batch; while the stack is being hurt, asking again is what a client does."""
-        deadline = time.monotonic() + timeout
-        while batch["status"] == "running":
-            assert time.monotonic() < deadline, f"{batch['id']}: {batch['counts']}"
-            try:
-                answer = self.client.get(f"/v1/rewards/{batch['id']}", params={"wait": 5})
-            except httpx.TransportError:
-                time.sleep(0.5)
-                continue
-            if answer.status_code >= 500:
-                time.sleep(0.5)
-                continue
-            assert answer.status_code in {200, 202}, answer.text
-            batch = answer.json()
-        return batch
+    def wait(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The finished batch."""
+        return wait(self.client, batch)
+
+
+def score(client: httpx.Client, items: Sequence[dict[str, Any]], **request: Any) -> dict[str, Any]:
+    """Score a batch to its end, however long and whatever happens to the connection meanwhile."""
+    answer = client.post("/v1/rewards", json={"items": list(items), **request})
+    assert answer.status_code in {200, 202}, answer.text
+    return wait(client, answer.json())
+
+
+def wait(client: httpx.Client, batch: dict[str, Any], timeout: float = 600) -> dict[str, Any]:
+    """The finished batch; while the stack is being hurt, asking again is what a client does."""
+    deadline = time.monotonic() + timeout
+    while batch["status"] == "running":
+        assert time.monotonic() < deadline, f"{batch['id']}: {batch['counts']}"
+        try:
+            answer = client.get(f"/v1/rewards/{batch['id']}", params={"wait": 5})
+        except httpx.TransportError:
+            time.sleep(0.5)
+            continue
+        if answer.status_code >= 500:
+            time.sleep(0.5)
+            continue
+        assert answer.status_code in {200, 202}, answer.text
+        batch = answer.json()
+    return batch
 
 
 def record(**figures: Any) -> None:

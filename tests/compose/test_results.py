@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
+from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
 
 from chartreward.embedded import Stack
-from tests.compose.conftest import CACHE, PROJECT, ROOT, ComposeStack, docker, record
+from tests.compose.conftest import CACHE, PROJECT, ROOT, ComposeStack, docker, record, score
 from tests.jail.hostile import ATTACKS, PRELUDE
 
 pytestmark = pytest.mark.compose
@@ -41,18 +44,45 @@ def comparable(batch: dict[str, Any]) -> list[dict[str, Any]]:
     return [{name: value for name, value in result.items() if name != "timing"} for result in batch["results"]]
 
 
+def memory(stack: ComposeStack) -> dict[str, int]:
+    """MiB that each service's container holds now."""
+    ids = stack.containers()
+    shown = docker("stats", "--no-stream", "--no-trunc", "--format", "{{json .}}", *ids).stdout
+    units = {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}
+    found = {}
+    for line in map(json.loads, shown.splitlines()):
+        used = line["MemUsage"].split(" ")[0]
+        service = line["Name"].removeprefix(f"{stack.project}-").rpartition("-")[0]
+        found[service] = round(float(used[:-3]) * units[used[-3:]])
+    return found
+
+
 def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: ComposeStack) -> None:
     request = rollouts(200)
+    record(memory_idle_mib=memory(compose_stack))
+    peaks: Counter[str] = Counter()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            peaks.update({name: max(0, used - peaks[name]) for name, used in memory(compose_stack).items()})
+
+    watching = threading.Thread(target=watch)
+    watching.start()
     started = time.monotonic()
     inside = compose_stack.score(**request)
     record(rollouts_per_s_one_worker=round(200 / (time.monotonic() - started), 2))
-    usage = docker("stats", "--no-stream", "--format", "{{json .}}", *compose_stack.containers()).stdout
-    record(memory_loaded={s["Name"]: s["MemUsage"] for s in map(json.loads, usage.splitlines())})
-    with Stack(workers=2, env={"CHARTREWARD_LOG_LEVEL": "warning"}) as embedded:
-        outer = ComposeStack.__new__(ComposeStack)  # the same way of asking, another address
-        outer.client = _client(embedded.url)
-        outside = outer.score(**request)
-        outer.client.close()
+    over.set()
+    watching.join()
+    record(memory_peak_mib=dict(peaks))
+    embedded = Stack(workers=2, env={"CHARTREWARD_LOG_LEVEL": "warning"})
+    try:
+        embedded.start()
+        embedded.wait_ready(timeout_s=240)
+        with httpx.Client(base_url=embedded.url, timeout=300, trust_env=False) as client:
+            outside = score(client, request["items"], references=request["references"], limits=request["limits"])
+    finally:
+        embedded.stop()
     assert inside["status"] == outside["status"] == "completed"
     assert len(inside["results"]) == 200
     assert sum(result["status"] == "ok" for result in inside["results"]) > 120
@@ -62,12 +92,6 @@ def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: 
         if a != b
     ]
     assert different == []
-
-
-def _client(url: str) -> Any:
-    import httpx
-
-    return httpx.Client(base_url=url, timeout=300, trust_env=False)
 
 
 HOSTILE = ATTACKS[:: max(1, len(ATTACKS) // 15)][:15]
@@ -127,7 +151,17 @@ def _install_pytest(packages: Any) -> None:
     from pathlib import Path
 
     site = Path(sysconfig.get_paths()["purelib"])
-    names = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest_timeout.py", "pytest_asyncio")
+    names = (
+        "pytest",
+        "_pytest",
+        "pluggy",
+        "iniconfig",
+        "packaging",
+        "pygments",
+        "py.py",
+        "pytest_timeout.py",
+        "pytest_asyncio",
+    )
     metadata = ("pytest-*", "pytest_timeout-*", "pytest_asyncio-*", "hypothesis*")
     for pattern in (*names, *metadata[:3], "typing_extensions.py"):
         for path in site.glob(pattern):
