@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from describe_marks import MarkReader
-from describe_texts import TextReader
+from describe_texts import TextReader, axis_shown
 from describe_values import hexes, number, one_hex, over
 from matplotlib.colors import to_rgba
 from matplotlib.legend import Legend
@@ -77,7 +77,7 @@ class Reader(TextReader, MarkReader):
             grid = any(tick.gridline.get_visible() for tick in drawn)
         except Exception:
             self.truncated = True
-        shown = bool(axis.get_visible()) and bool(getattr(axes, "axison", True))
+        shown = bool(axis.get_visible()) and axis_shown(axes)
         return {
             "label": axis.label.get_text()[:4000],
             "limits": (low, high),

@@ -12,7 +12,10 @@ from matplotlib.contour import ContourSet
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrow, Patch, PathPatch, Polygon, Rectangle, Wedge
+from matplotlib.path import get_path_collection_extents
 from matplotlib.quiver import Quiver
+from matplotlib.spines import Spine
+from matplotlib.transforms import Bbox, IdentityTransform
 
 MIN_ALPHA = 0.02
 
@@ -36,7 +39,7 @@ class MarkReader(Picture):
                     self.truncated = True
                     return found
                 if id(artist) not in taken and artist not in (axes.patch,) and artist.get_visible():
-                    self.add(found, self.mark(place, axes, artist))
+                    self.add(found, self.attempt(place, axes, artist))
         return found
 
     def add(self, found: list[dict[str, Any]], mark: dict[str, Any] | None) -> None:
@@ -109,6 +112,14 @@ class MarkReader(Picture):
             hatch=patches[0].get_hatch(),
         )
 
+    def attempt(self, place: int, axes: Any, artist: Any) -> dict[str, Any] | None:
+        """`mark`, but an artist that cannot be read (a subclass with other ideas) costs only itself."""
+        try:
+            return self.mark(place, axes, artist)
+        except Exception:
+            self.truncated = True
+            return None
+
     def mark(self, place: int, axes: Any, artist: Any) -> dict[str, Any] | None:
         """One artist as a mark; None for what is no mark (texts, axes parts, legends)."""
         if isinstance(artist, Line2D):
@@ -125,7 +136,7 @@ class MarkReader(Picture):
             return self.collection("contour", place, artist, {"levels": artist.levels})
         if isinstance(artist, Collection):
             return self.any_collection(place, artist)
-        if isinstance(artist, Patch):
+        if isinstance(artist, Patch) and not isinstance(artist, Spine):
             return self.patch(place, axes, artist)
         return None
 
@@ -148,7 +159,7 @@ class MarkReader(Picture):
             box,
             colors=[one_hex(line.get_color())],
             edgecolors=[],
-            count=len(data.get("x", [])),
+            count=len(line.get_xdata(orig=False)) if data3 is None else len(data.get("x", [])),
             data=data,
             linestyle=style if has_line else None,
             linewidth=number(line.get_linewidth()),
@@ -157,7 +168,31 @@ class MarkReader(Picture):
         )
 
     def collection_box(self, artist: Any) -> Box:
-        return self.extent(artist) or (0.0, 0.0, 0.0, 0.0)
+        """The extent of a collection; of one in three dimensions, which knows none, its axes'."""
+        nowhere = (0.0, 0.0, 0.0, 0.0)
+        if getattr(artist.axes, "name", "") == "3d":
+            return self.box(artist.axes.bbox) or nowhere
+        return self.paths_box(artist) or nowhere
+
+    def paths_box(self, artist: Any) -> Box | None:
+        """Where a collection's paths lie. Its own get_window_extent leaves out markers, and contours altogether."""
+        place = artist.get_transform()
+        if isinstance(artist, QuadMesh):
+            corners = place.transform(np.asarray(artist._coordinates, dtype=float).reshape(-1, 2))
+            corners = corners[np.isfinite(corners).all(axis=1)]
+            return self.box(Bbox([corners.min(axis=0), corners.max(axis=0)])) if len(corners) else None
+        paths, shift = artist.get_paths(), artist.get_offset_transform()
+        offsets = np.ma.filled(np.ma.asarray(artist.get_offsets(), dtype=float), np.nan).reshape(-1, 2)
+        if not place.is_affine:
+            paths, place = [place.transform_path_non_affine(path) for path in paths[:MAX_POINTS]], place.get_affine()
+        offsets = shift.transform(offsets)
+        offsets = offsets[np.isfinite(offsets).all(axis=1)]
+        if not paths or not len(offsets):
+            return None
+        bounds = get_path_collection_extents(
+            place.frozen(), paths, artist.get_transforms(), offsets, IdentityTransform()
+        )
+        return self.box(bounds)
 
     def colormap(self, artist: Any) -> str | None:
         return str(artist.get_cmap().name)[:80] if artist.get_array() is not None else None
@@ -194,8 +229,12 @@ class MarkReader(Picture):
             mark = self.collection("segments", place, artist, {"x": xy[:, 0], "y": xy[:, 1]})
             mark["colors"] = mark["colors"] or mark["edgecolors"]
             return mark
-        if hasattr(artist, "_vec"):
-            vertices = np.asarray(artist._vec, dtype=float)[:3]
+        if hasattr(artist, "_vec") or hasattr(artist, "_faces"):  # 3-D polygons before and after matplotlib 3.10
+            faces = getattr(artist, "_faces", None)
+            vertices: Any = (
+                artist._vec if faces is None else np.ma.filled(np.ma.asarray(faces), np.nan).reshape(-1, 3).T
+            )
+            vertices = np.asarray(vertices, dtype=float)[:3]
             return self.collection("surface", place, artist, dict(zip("xyz", vertices, strict=False)))
         if isinstance(artist, PolyCollection):
             paths = artist.get_paths()
@@ -212,7 +251,7 @@ class MarkReader(Picture):
             "image",
             place,
             artist,
-            self.collection_box(artist),
+            self.extent(artist) or (0.0, 0.0, 0.0, 0.0),
             colors=[] if flat else ["#000000"],
             edgecolors=[],
             colormap=str(artist.get_cmap().name)[:80] if flat else None,

@@ -14,6 +14,11 @@ MAX_TICKS = 500  # an axis
 MIN_ALPHA = 0.02
 
 
+def axis_shown(axes: Any) -> bool:
+    """Whether the axes draws its axis lines, ticks and labels; three-dimensional axes have a flag of their own."""
+    return bool(getattr(axes, "_axis3don", getattr(axes, "axison", True)))
+
+
 class TextReader(Picture):
     """Reads texts."""
 
@@ -38,7 +43,7 @@ class TextReader(Picture):
         """Titles, axis texts, legends, tables and free texts of one axes."""
         for title in (axes.title, axes._left_title, axes._right_title):
             self.text(found, title, "title", place)
-        if getattr(axes, "axison", True):
+        if axis_shown(axes):
             for letter in "xyz":
                 self.axis_texts(found, getattr(axes, f"{letter}axis", None), letter, place)
         legend = axes.get_legend()
