@@ -107,7 +107,7 @@ def test_images_meshes_and_contours(draw: Forker) -> None:
     assert mesh.data["value"] == [1, 2, 3, 4]
     grid = "x, y = np.mgrid[-1:1:9j, -1:1:9j]\n"
     for call in ("contour", "contourf"):
-        levels = [mark for mark in draw(f"{grid}plt.{call}(x, y, x * y, levels=[-1, 0, 1])").marks("contour")]
+        levels = draw(f"{grid}plt.{call}(x, y, x * y, levels=[-1, 0, 1])").marks("contour")
         assert levels and levels[0].visible
     (arrows,) = draw("plt.quiver([0, 1], [0, 1], [1, 2], [3, 4])").marks("quiver")
     assert (arrows.data["u"], arrows.data["v"]) == ([1, 2], [3, 4])
@@ -134,7 +134,7 @@ def test_dates(draw: Forker) -> None:
 def test_grid_cells_twins_and_hidden_axes(draw: Forker) -> None:
     drawn = draw(
         "fig = plt.figure(); grid = fig.add_gridspec(2, 3)\n"
-        "a = fig.add_subplot(grid[0, :]); b = fig.add_subplot(grid[1, 1:]); t = a.twinx(); fig.add_axes([0, 0, 0.1, 0.1])\n"
+        "a = fig.add_subplot(grid[0, :]); b = fig.add_subplot(grid[1, 1:]); t = a.twinx()\nfig.add_axes([0, 0, 0.1, 0.1])\n"
         "b.set_visible(False); b.plot([1, 2]); a.axis('off')"
     )
     cells = [axes.cell and tuple(axes.cell.model_dump().values()) for axes in drawn.axes]
@@ -142,7 +142,10 @@ def test_grid_cells_twins_and_hidden_axes(draw: Forker) -> None:
     assert [axes.twin for axes in drawn.axes] == [None, None, 0, None]
     assert [axes.visible for axes in drawn.axes] == [True, False, True, True]
     assert not drawn.axes[0].x.visible and drawn.marks() == []
-    assert {text.axes for text in drawn.texts("xtick")} == {2, 3} or {text.axes for text in drawn.texts("xtick")} == {3}
+    assert {text.axes for text in drawn.texts("xtick")} <= {
+        2,
+        3,
+    }  # a twin may repeat them
 
 
 def test_legends_and_tables(draw: Forker) -> None:

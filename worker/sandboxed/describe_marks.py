@@ -182,7 +182,7 @@ class MarkReader(Picture):
             corners = corners[np.isfinite(corners).all(axis=1)]
             return self.box(Bbox([corners.min(axis=0), corners.max(axis=0)])) if len(corners) else None
         paths, shift = artist.get_paths(), artist.get_offset_transform()
-        offsets = np.ma.filled(np.ma.asarray(artist.get_offsets(), dtype=float), np.nan).reshape(-1, 2)
+        offsets: Any = np.ma.filled(np.ma.asarray(artist.get_offsets(), dtype=float), np.nan).reshape(-1, 2)
         if not place.is_affine:
             paths, place = [place.transform_path_non_affine(path) for path in paths[:MAX_POINTS]], place.get_affine()
         offsets = shift.transform(offsets)
