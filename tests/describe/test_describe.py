@@ -134,7 +134,8 @@ def test_dates(draw: Forker) -> None:
 def test_grid_cells_twins_and_hidden_axes(draw: Forker) -> None:
     drawn = draw(
         "fig = plt.figure(); grid = fig.add_gridspec(2, 3)\n"
-        "a = fig.add_subplot(grid[0, :]); b = fig.add_subplot(grid[1, 1:]); t = a.twinx()\nfig.add_axes([0, 0, 0.1, 0.1])\n"
+        "a = fig.add_subplot(grid[0, :]); b = fig.add_subplot(grid[1, 1:]); t = a.twinx()\n"
+        "fig.add_axes([0, 0, 0.1, 0.1])\n"
         "b.set_visible(False); b.plot([1, 2]); a.axis('off')"
     )
     cells = [axes.cell and tuple(axes.cell.model_dump().values()) for axes in drawn.axes]
