@@ -37,6 +37,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "text (with ticks)": ("text", {"ticks": True}),
     "data (cerm)": ("data", {"kernel": "cerm"}),
     "data (tolerance)": ("data", {"kernel": "tolerance"}),
+    "data (0.1)": ("data", {"tolerance": 0.1}),
+    "data (0.2)": ("data", {"tolerance": 0.2}),
+    "data (0.4)": ("data", {"tolerance": 0.4}),
+    "color (30)": ("color", {"scale": 30.0}),
+    "color (60)": ("color", {"scale": 60.0}),
+    "text (anywhere)": ("text", {"place": 0.0, "other_role": 0.8}),
+    "text (floor 0)": ("text", {"floor": 0.0}),
 }
 
 
