@@ -172,7 +172,7 @@ class Call(Claim):
     colors: list[Short] = Field(default_factory=list, description="final colours of what it drew: #RRGGBB or colormap")
     counted: bool = Field(
         default=True,
-        description="counts as a chart type; false: a function that ChartMimic watches for colours alone, all its calls",
+        description="false: a function that ChartMimic watches for colours alone, all its calls",
     )
 
 
