@@ -3,8 +3,9 @@
     nice -n 10 .venv/bin/python -m benchmarks.parity       # after benchmarks.renders and benchmarks.signal_table
 
 A value agrees when it lies within 1e-6. Mismatches are listed by class: `more than 10 colours` (the original's filter
-depends on a hash seed), `stale chart_type` (the original repeats the row before when the generated side is empty), and
-`unexplained`.
+depends on a hash seed), `stale chart_type` (the original repeats the row before when the generated side is empty), `no original run` (text,
+layout and colour are all recorded as 0 and the attempt was not rated, though it draws a figure: the original evaluated
+nothing there), and `unexplained`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ def crowded() -> set[str]:
 
 def classify(row: dict[str, Any], metric: str, ours: float, many: set[str]) -> str:
     """Why a value differs."""
+    recorded = row["recorded"]
+    if row["rating"] is None and recorded["text"] == recorded["layout"] == recorded["color"] == 0 and row["values"]:
+        return "no original run"
     if metric == "color" and row["reference"] in many:
         return "more than 10 colours"
-    if metric == "chart_type" and ours == 0.0 and row["recorded"]["text"] == row["recorded"]["color"] == 0:
+    if metric == "chart_type" and ours == 0.0:
         return "stale chart_type"
     return "unexplained"
 
