@@ -57,9 +57,16 @@ def memory(stack: ComposeStack) -> dict[str, int]:
     return found
 
 
+def redis_bytes(stack: ComposeStack) -> float:
+    """What Redis holds."""
+    lines = stack.client.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("chartreward_redis_memory_bytes "))
+
+
 def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: ComposeStack) -> None:
     request = rollouts(200)
     record(memory_idle_mib=memory(compose_stack))
+    redis_before = redis_bytes(compose_stack)
     peaks: Counter[str] = Counter()
     over = threading.Event()
 
@@ -75,6 +82,7 @@ def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: 
     over.set()
     watching.join()
     record(memory_peak_mib=dict(peaks))
+    record(redis_kb_per_item=round((redis_bytes(compose_stack) - redis_before) / 200 / 1000, 1))
     embedded = Stack(workers=2, env={"CHARTREWARD_LOG_LEVEL": "warning"})
     try:
         embedded.start()
@@ -87,11 +95,12 @@ def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: 
     assert len(inside["results"]) == 200
     assert sum(result["status"] == "ok" for result in inside["results"]) > 120
     different = [
-        (a["id"], a["status"], a["reward"], b["status"], b["reward"])
-        for a, b in zip(comparable(inside), comparable(outside), strict=True)
-        if a != b
+        (one["id"], name, one[name], other[name])
+        for one, other in zip(comparable(inside), comparable(outside), strict=True)
+        for name in one
+        if one[name] != other[name]
     ]
-    assert different == []
+    assert different == [], json.dumps(different[:3])[:4000]
 
 
 HOSTILE = ATTACKS[:: max(1, len(ATTACKS) // 15)][:15]
