@@ -2,5 +2,5 @@
 
 import os
 
-# Before numpy: OpenBLAS sums in another order with each number of threads, and rewards must not depend on the machine's.
+# Before numpy: a worker has one core, and OpenBLAS sums in another order with another number of threads.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"

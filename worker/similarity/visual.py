@@ -7,6 +7,7 @@ the reference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -33,12 +34,15 @@ def _wanted(backbone: str, options: VisualOptions, reference: Chart) -> tuple[Fe
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Cosine of two vectors, in float64; 1 for equal vectors, zero ones included; 0 when one alone is zero."""
+    """Cosine of two vectors, in float64; 1 for equal vectors, zero ones included; 0 when one alone is zero.
+
+    Summed by numpy itself: BLAS adds in an order that depends on the processor and on its number of threads.
+    """
     a, b = a.astype(np.float64), b.astype(np.float64)
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    norm = math.sqrt(float(np.sum(a * a)) * float(np.sum(b * b)))
     if norm == 0.0:
         return float(np.array_equal(a, b))
-    return min(1.0, max(-1.0, float(a @ b) / norm))
+    return min(1.0, max(-1.0, float(np.sum(a * b)) / norm))
 
 
 def _layers(ours: Sequence[View], theirs: Sequence[View]) -> list[float]:
