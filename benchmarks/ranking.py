@@ -179,9 +179,9 @@ def main() -> None:
     for name, values in found.items():
         print(f"{name:44s} {values['kendall']:.3f} {values['spearman']:.3f} {values['pairwise@10']:.3f}")
     if arguments.fit is not None:
-        fidelity = load_profiles().get("fidelity")
-        names = arguments.fit or [use.name for use in fidelity.signals] if fidelity else arguments.fit
-        names = [f"visual.{BACKBONE}" if name == "visual" else name for name in names]
+        available = {name for row in table for name in row["values"]}
+        columns = columns_of(load_profiles()["fidelity"], available) or {}
+        names = arguments.fit or list(columns.values())
         held_out, weights = cross_validated(table, names)
         found["fidelity, weights fitted on other references"] = held_out
         print("cross-validated", {key: round(value, 3) for key, value in held_out.items()})

@@ -41,7 +41,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "data (0.2)": ("data", {"tolerance": 0.2}),
     "data (0.4)": ("data", {"tolerance": 0.4}),
     "color (30)": ("color", {"scale": 30.0}),
-    "color (60)": ("color", {"scale": 60.0}),
+    "color (same kind)": ("color", {"scale": 30.0, "other_kind": 0.0}),
+    "color (any kind)": ("color", {"scale": 30.0, "other_kind": 1.0}),
     "text (anywhere)": ("text", {"place": 0.0, "other_role": 0.8}),
     "text (floor 0)": ("text", {"floor": 0.0}),
 }
@@ -118,6 +119,9 @@ def _score(job: tuple[str, str, list[Rollout], Needs]) -> list[dict[str, Any]]:
             result = signal(generated, reference, checked)
             row["ms"][label] = round((time.perf_counter() - started) * 1e3, 3)
             row["values"][label] = result.value
+            if label in ("attributes", "text", "data", "chart_type"):
+                row["values"][f"{label} precision"] = result.precision
+                row["values"][f"{label} recall"] = result.recall
     return rows
 
 

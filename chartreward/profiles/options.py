@@ -83,6 +83,9 @@ class ColorOptions(Strict):
     scale: Annotated[float, Field(gt=0, le=100)] = Field(
         default=15.0, description="CIEDE2000 difference at which similarity is 1/e"
     )
+    other_kind: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5, description="factor when the colour is on another kind of mark (bars, lines, ...)"
+    )
 
 
 class DataOptions(Strict):

@@ -13,6 +13,8 @@ so.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,14 +23,23 @@ from chartreward.profiles.options import ColorOptions
 from worker.similarity.chart import Chart
 from worker.similarity.ciede2000 import differences, rgb_of
 from worker.similarity.matching import best_pairs
+from worker.similarity.series import FAMILIES
 from worker.similarity.signal import Signal, f1_result
 
 MAX_COLORS = 300
 PALETTE = 12
 NEAR = 28.0  # RGB distance within which a pixel shows a colour
+AREA_POWER = 0.5
 LEAST_AREA = 4.0  # pixels: what a colour weighs that antialiasing or blending hides from the count
 
-Palette = tuple[list[str], NDArray[np.float64]]
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours, the kind of mark that each is on (empty for pixels), and weights that sum to 1."""
+
+    colors: list[str]
+    kinds: list[str]
+    weights: NDArray[np.float64]
 
 
 def _shown(chart: Chart) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -41,26 +52,34 @@ def _shown(chart: Chart) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def mark_colors(chart: Chart) -> Palette:
-    """Distinct colours of the visible marks, at most MAX_COLORS, and their weights."""
+    """Distinct (kind, colour) of the visible marks, at most MAX_COLORS, and their weights."""
     assert chart.description is not None
     axes = chart.description.axes
-    tints: dict[str, NDArray[np.float64]] = {}
+    tints: dict[tuple[str, str], NDArray[np.float64]] = {}
+    grounds = [rgb_of([chart.description.facecolor])[0]]
     for mark in chart.description.marks:
-        if not mark.visible or not 0 <= mark.axes < len(axes):
+        if not mark.visible or not 0 <= mark.axes < len(axes) or axes[mark.axes].colorbar:
             continue
+        ground = rgb_of([axes[mark.axes].facecolor])[0]
         for color in mark.colors or mark.edgecolors:
-            if color not in tints and len(tints) < MAX_COLORS:
-                ground = rgb_of([axes[mark.axes].facecolor])[0]
-                tints[color] = mark.alpha * rgb_of([color])[0] + (1 - mark.alpha) * ground
+            key = (FAMILIES.get(mark.kind, mark.kind), color)
+            if key not in tints and len(tints) < MAX_COLORS:
+                tints[key] = mark.alpha * rgb_of([color])[0] + (1 - mark.alpha) * ground
+                grounds.append(ground)
     if not tints:
-        return [], np.empty(0)
+        return Palette([], [], np.empty(0))
     rgb, counts = chart.derive(_shown)
-    apart = np.linalg.norm(rgb[:, None] - np.stack(list(tints.values()))[None], axis=-1)
+    shown = np.stack(list(tints.values()))
+    apart = np.linalg.norm(rgb[:, None] - shown[None], axis=-1)
     nearest = apart.argmin(axis=1)
     near = apart[np.arange(len(rgb)), nearest] < NEAR
     areas = np.bincount(nearest[near], weights=counts[near], minlength=len(tints))
-    weights = np.sqrt(np.maximum(areas, LEAST_AREA))
-    return list(tints), weights / weights.sum()
+    # A mark in the colour of its ground would be given the whole background.
+    plain = (np.linalg.norm(shown[:, None] - np.unique(np.stack(grounds), axis=0)[None], axis=-1) < NEAR).any(axis=1)
+    areas = np.where(plain, LEAST_AREA, np.maximum(areas, LEAST_AREA))
+    weights = areas**AREA_POWER
+    kinds, colors = zip(*tints, strict=True)
+    return Palette(list(colors), list(kinds), weights / weights.sum())
 
 
 def pixel_colors(chart: Chart) -> Palette:
@@ -73,30 +92,33 @@ def pixel_colors(chart: Chart) -> Palette:
     order = order[counts[order] >= 2e-4 * len(coarse)]
     pixels = chart.pixels[::2, ::2].reshape(-1, 3)
     means = [np.rint(pixels[inverse == index].mean(axis=0)).astype(int) for index in order]
-    weights = np.sqrt(counts[order].astype(np.float64))
+    weights = counts[order].astype(np.float64) ** AREA_POWER
     assert len(values) == len(counts)
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in means], weights / max(weights.sum(), 1e-12)
+    colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in means]
+    return Palette(colors, [""] * len(colors), weights / max(weights.sum(), 1e-12))
 
 
-def overlap(ours: Palette, theirs: Palette, scale: float) -> tuple[float, list[tuple[str, str, float]]]:
+def overlap(ours: Palette, theirs: Palette, options: ColorOptions) -> tuple[float, list[tuple[str, str, float]]]:
     """S in [0, 1] of the best pairing, and the pairs (our colour, theirs, contribution)."""
-    similar = np.exp(-((differences(ours[0], theirs[0]) / scale) ** 2))
-    table = similar * np.minimum(ours[1][:, None], theirs[1][None, :])
+    similar = np.exp(-((differences(ours.colors, theirs.colors) / options.scale) ** 2))
+    same_kind = np.array(ours.kinds)[:, None] == np.array(theirs.kinds)[None, :]
+    similar *= np.where(same_kind, 1.0, options.other_kind)
+    table = similar * np.minimum(ours.weights[:, None], theirs.weights[None, :])
     pairs = best_pairs(table)
-    found = [(ours[0][i], theirs[0][j], float(table[i, j])) for i, j in pairs]
+    found = [(ours.colors[i], theirs.colors[j], float(table[i, j])) for i, j in pairs]
     return sum(part for _, _, part in found), found
 
 
 def compare(generated: Chart, reference: Chart, options: ColorOptions) -> SignalResult:
     """Weighted colour overlap."""
-    from_pixels = reference.description is None or not reference.derive(mark_colors)[0]
+    from_pixels = reference.description is None or not reference.derive(mark_colors).colors
     read = pixel_colors if from_pixels or generated.description is None else mark_colors
     ours, theirs = generated.derive(read), reference.derive(read)
-    if not ours[0] or not theirs[0]:
-        return f1_result(0, len(ours[0]), len(theirs[0]))
-    value, pairs = overlap(ours, theirs, options.scale)
+    if not ours.colors or not theirs.colors:
+        return f1_result(0, len(ours.colors), len(theirs.colors))
+    value, pairs = overlap(ours, theirs, options)
     result = f1_result(value, 1, 1, pairs=pairs[:30], source="pixels" if from_pixels else "marks")
-    result.matched, result.generated, result.reference = len(pairs), len(ours[0]), len(theirs[0])
+    result.matched, result.generated, result.reference = len(pairs), len(ours.colors), len(theirs.colors)
     return result
 
 
