@@ -4,8 +4,8 @@
 
 A value agrees when it lies within 1e-6. Mismatches are listed by class: `more than 10 colours` (the original's filter
 depends on a hash seed), `stale chart_type` (the original repeats the row before when the generated side is empty),
-`no original run` (text, layout and colour are all recorded as 0 and the attempt was not rated, though it draws a figure:
-the original evaluated nothing there), and `unexplained`.
+`no original run` (text, layout and colour are all recorded as 0 and the attempt was not rated, though it draws a
+figure: the original evaluated nothing there), and `unexplained`.
 """
 
 from __future__ import annotations

@@ -247,7 +247,8 @@ def test_embedded_redis_has_no_tcp_port_and_dies_with_the_stack(tmp_path: Path) 
     with NoopStack(tmp_path, workers=1) as stack:
         redis = psutil.Process(stack.processes["redis"].pid)
         assert [link for link in redis.net_connections("tcp") if link.status == "LISTEN"] == []
-        children = [process.pid for process in psutil.Process().children(recursive=True)]
+        own = [psutil.Process(process.pid) for process in stack.processes.values()]
+        children = [one.pid for process in own for one in (process, *process.children(recursive=True))]
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in children)
 
 
