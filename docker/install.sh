@@ -18,9 +18,11 @@ install() { # ENVIRONMENT, pip's arguments...
         --root-user-action ignore "$@"
 }
 
-trim() { # ENVIRONMENT: what only tests and C++ extensions use
-    find "$1" -type d \( -name tests -o -path '*/torch/include' -o -path '*/torch/test' \) -prune -exec rm -rf {} +
+trim() { # ENVIRONMENT: what only tests, C++ extensions and their build use
+    find "$1" -type d \( -name tests -o -path '*/torch/include' -o -path '*/torch/test' -o -path '*/onnx/backend/test' \) \
+        -prune -exec rm -rf {} +
     find "$1" -path '*/torch/*' -name '*.a' -delete
+    find "$1" -path '*/torch/bin/*' ! -name torch_shm_manager -delete
 }
 
 case $1 in
