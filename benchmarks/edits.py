@@ -56,8 +56,8 @@ PLAIN: dict[str, str] = {
 
 
 def colors(severity: int) -> dict[str, str]:
-    """Both colours pulled towards green and purple, a quarter of the way a step."""
-    ends = (((31, 119, 180), (44, 160, 44)), ((255, 127, 14), (148, 103, 189)))
+    """Both colours pulled towards green and magenta, a quarter of the way a step."""
+    ends = (((31, 119, 180), (44, 160, 44)), ((255, 127, 14), (214, 39, 140)))
     mixed = [[round(a + (b - a) * severity / 4) for a, b in zip(*pair, strict=True)] for pair in ends]
     return {name: "#{:02x}{:02x}{:02x}".format(*rgb) for name, rgb in zip(("first", "second"), mixed, strict=True)}
 
