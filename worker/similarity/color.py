@@ -117,7 +117,17 @@ def compare(generated: Chart, reference: Chart, options: ColorOptions) -> Signal
     if not ours.colors or not theirs.colors:
         return f1_result(0, len(ours.colors), len(theirs.colors))
     value, pairs = overlap(ours, theirs, options)
-    result = f1_result(value, 1, 1, pairs=pairs[:30], source="pixels" if from_pixels else "marks")
+    apart: NDArray[np.float64] = differences([a for a, _, _ in pairs], [b for _, b, _ in pairs]).diagonal()
+    used = {a for a, _, _ in pairs}, {b for _, b, _ in pairs}
+    result = f1_result(
+        value,
+        1,
+        1,
+        pairs=[(*pair, round(float(delta), 2)) for pair, delta in list(zip(pairs, apart, strict=True))[:30]],
+        missing=[color for color in dict.fromkeys(theirs.colors) if color not in used[1]][:30],
+        extra=[color for color in dict.fromkeys(ours.colors) if color not in used[0]][:30],
+        source="pixels" if from_pixels else "marks",
+    )
     result.matched, result.generated, result.reference = len(pairs), len(ours.colors), len(theirs.colors)
     return result
 
