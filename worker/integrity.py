@@ -257,9 +257,9 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
     findings: list[dict[str, Any]] = []
     hidden = unsupported = 0
 
-    def drop(what: str, name: str, why: str) -> None:
+    def drop(what: str, name: str, why: str, box: Box) -> None:
         if len(findings) < 100:
-            findings.append({"what": what, "name": name[:80], "why": why})
+            findings.append({"what": what, "name": name[:80], "why": why, "box": [round(side, 1) for side in box]})
 
     texts: list[Text] = []
     for index, text in enumerate(description.texts):
@@ -267,30 +267,30 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
             continue
         if not text.visible:
             hidden += 1
-            drop("text", text.string, "hidden")
+            drop("text", text.string, "hidden", text.box)
             continue
         why = text_problem(text, canvas, description.dpi) if index < MAX_CHECKED else "one of too many"
         if why is None:
             texts.append(text)
         else:
             unsupported += 1
-            drop("text", text.string, why)
+            drop("text", text.string, why, text.box)
     lost = overwritten(texts)
     for index in sorted(lost):
-        drop("text", texts[index].string, "written over")
+        drop("text", texts[index].string, "written over", texts[index].box)
     unsupported += len(lost)
     texts = [text for index, text in enumerate(texts) if index not in lost]
     marks: list[Mark] = []
     for index, mark in enumerate(description.marks):
         if not mark.visible:
             hidden += 1
-            drop("mark", f"{mark.kind} {mark.label}", "hidden")
+            drop("mark", f"{mark.kind} {mark.label}", "hidden", mark.box)
             continue
         why = mark_problem(mark, description, canvas) if index < MAX_CHECKED else "one of too many"
         if why is None:
             marks.append(mark)
         else:
             unsupported += 1
-            drop("mark", f"{mark.kind} {mark.label}", why)
+            drop("mark", f"{mark.kind} {mark.label}", why, mark.box)
     checked = description.model_copy(update={"texts": texts, "marks": marks})
     return checked, Integrity(hidden=hidden, unsupported=unsupported, findings=findings)

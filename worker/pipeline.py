@@ -38,6 +38,7 @@ from worker.jail import Jail, JailError, JailSettings, Outcome, Runtime
 from worker.reward import Reward, SignalMissingError, blank, combine, failure
 from worker.settings import WorkerSettings
 from worker.similarity import Chart, Signal, available_signals
+from worker.similarity.visual import local_similarity
 from worker.vision import Backbone, FeatureExtractor, FeatureSpec, load_backbone
 
 log = structlog.get_logger(__name__)
@@ -249,6 +250,10 @@ class Engine:
                 result.weight = reward.weights.get(name, 0.0)
                 if "evidence" not in chunk.returns:
                     result.evidence = None
+                elif name.partition(".")[2] in self.backbones:
+                    backbone = name.partition(".")[2]
+                    pair = [self._extractor.maps(one.pixels, backbone) for one in (chart, reference.chart)]
+                    result.evidence = {"maps": local_similarity(*pair)}
         found = render.integrity
         if "evidence" not in chunk.returns:
             found = Integrity(unsupported=found.unsupported, hidden=found.hidden)

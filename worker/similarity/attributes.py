@@ -18,6 +18,7 @@ from chartreward.profiles.options import AttributesOptions
 from worker.similarity.chart import Chart
 from worker.similarity.signal import Signal, unavailable, unit
 
+MAX_SHOWN = 30  # tokens of a category in the evidence
 TICKS = frozenset({"xtick", "ytick", "ztick"})
 
 
@@ -77,6 +78,17 @@ def _overlap(ours: Iterable[Hashable], theirs: Iterable[Hashable], multiset: boo
     return (left & right).total(), left.total(), right.total()
 
 
+def _unmatched(
+    ours: dict[str, list[Hashable]], theirs: dict[str, list[Hashable]]
+) -> dict[str, dict[str, list[Hashable]]]:
+    """Tokens of one side alone, by category: `missing` are the reference's, `extra` the generated chart's."""
+    sides = {"missing": (theirs, ours), "extra": (ours, theirs)}
+    return {
+        side: {name: list((Counter(here[name]) - Counter(there[name])).keys())[:MAX_SHOWN] for name in here}
+        for side, (here, there) in sides.items()
+    }
+
+
 def compare(generated: Chart, reference: Chart, options: AttributesOptions) -> SignalResult:
     """Jaccard index of the two attribute sets, in [0, 1]; both empty counts as 1."""
     if generated.description is None or reference.description is None:
@@ -102,7 +114,7 @@ def compare(generated: Chart, reference: Chart, options: AttributesOptions) -> S
         matched=both,
         generated=left,
         reference=right,
-        evidence={"jaccard": jaccards, "counts": counts},
+        evidence={"jaccard": jaccards, "counts": counts, **_unmatched(ours, theirs)},
     )
 
 

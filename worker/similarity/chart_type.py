@@ -36,7 +36,8 @@ def compare(generated: Chart, reference: Chart, options: ChartTypeOptions) -> Si
         same = set(ours) == set(theirs)
         return SignalResult(value=float(same), generated=len(ours), reference=len(theirs))
     matched = sum(sqrt(min(ours[kind], theirs[kind])) for kind in ours.keys() & theirs.keys())
-    return f1_result(matched, sum(map(sqrt, ours.values())), sum(map(sqrt, theirs.values())))
+    counts = [(*kind, ours[kind], theirs[kind]) for kind in sorted(ours.keys() | theirs.keys())]
+    return f1_result(matched, sum(map(sqrt, ours.values())), sum(map(sqrt, theirs.values())), counts=counts)
 
 
 SIGNAL = Signal("chart_type", compare)

@@ -23,6 +23,7 @@ from worker.similarity.series import FAMILIES, mark_similarity, merged, scale_of
 from worker.similarity.signal import Signal, f1_result, unavailable
 
 MANY = 24
+MAX_SHOWN = 100  # series in the evidence
 
 
 def series(chart: Chart) -> dict[int, dict[str, list[Mark]]]:
@@ -36,12 +37,19 @@ def series(chart: Chart) -> dict[int, dict[str, list[Mark]]]:
     return {axes: dict(families) for axes, families in found.items()}
 
 
+def _place(chart: Chart, mark: Mark) -> int | None:
+    """Index of a mark in its chart's description; None for several merged into one."""
+    assert chart.description is not None
+    return next((index for index, other in enumerate(chart.description.marks) if other is mark), None)
+
+
 def compare(generated: Chart, reference: Chart, options: DataOptions) -> SignalResult:
     """Soft F1 of the paired series."""
     if generated.description is None or reference.description is None:
         return unavailable("the reference is a picture: its data is not known")
     ours, theirs = generated.derive(series), reference.derive(series)
     matched = generated_count = reference_count = 0.0
+    shown: list[tuple[int, int, str, int | None, int | None, float]] = []
     paired = [(i, j) for i, j, _ in axes_pairs(generated, reference)]
     for i, j in paired:
         scale = scale_of(reference.description.axes[j], options.kernel, options.tolerance)
@@ -53,7 +61,12 @@ def compare(generated: Chart, reference: Chart, options: DataOptions) -> SignalR
             generated_count += len(left)
             reference_count += len(right)
             table = np.array([[mark_similarity(a, b, scale) for b in right] for a in left], np.float64)
-            matched += sum(float(table[a, b]) for a, b in best_pairs(table))
+            pairs = best_pairs(table)
+            matched += sum(float(table[a, b]) for a, b in pairs)
+            shown += [
+                (i, j, family, _place(generated, left[a]), _place(reference, right[b]), round(float(table[a, b]), 3))
+                for a, b in pairs
+            ]
     for side, done in ((ours, {i for i, _ in paired}), (theirs, {j for _, j in paired})):
         lost = sum(
             min(len(marks), MANY) for axes, families in side.items() if axes not in done for marks in families.values()
@@ -62,7 +75,7 @@ def compare(generated: Chart, reference: Chart, options: DataOptions) -> SignalR
             generated_count += lost
         else:
             reference_count += lost
-    return f1_result(matched, generated_count, reference_count)
+    return f1_result(matched, generated_count, reference_count, series=shown[:MAX_SHOWN])
 
 
 SIGNAL = Signal("data", compare)

@@ -47,9 +47,10 @@ def compare(generated: Chart, reference: Chart, options: LayoutOptions) -> Signa
         result = f1_result((ours & theirs).total(), ours.total(), theirs.total())
     else:
         table = overlap(generated.derive(_boxes), reference.derive(_boxes))
-        left, right = plots(generated), plots(reference)
-        matched = sum(float(table[left.index(i), right.index(j)]) for i, j, _ in axes_pairs(generated, reference))
-        result = f1_result(matched, len(left), len(right))
+        left, right, pairs = plots(generated), plots(reference), axes_pairs(generated, reference)
+        matched = sum(float(table[left.index(i), right.index(j)]) for i, j, _ in pairs)
+        places = [(i, j, round(float(table[left.index(i), right.index(j)]), 3)) for i, j, _ in pairs]
+        result = f1_result(matched, len(left), len(right), axes=places)
     if options.exact:
         result.value = float(result.f1 is not None and result.f1 > 1 - 1e-9)
     return result

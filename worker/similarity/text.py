@@ -28,6 +28,7 @@ from worker.similarity.matching import MAX_PARTS, best_pairs
 from worker.similarity.signal import Signal, f1_result, unavailable
 
 MAX_CHARS = 300
+MAX_SHOWN = 50  # of each kind in the evidence
 TICKS = frozenset({"xtick", "ytick", "ztick", "offset"})
 # Roles that readers do not tell apart.
 FAMILIES = {
@@ -84,16 +85,19 @@ def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResu
         return unavailable("the reference is a picture, and no OCR is installed")
     ours, theirs = generated.derive(items, options.ticks), reference.derive(items, options.ticks)
     if not ours.strings or not theirs.strings:
-        return f1_result(0, len(ours.strings), len(theirs.strings))
+        missing, extra = theirs.strings[:MAX_SHOWN], ours.strings[:MAX_SHOWN]
+        return f1_result(0, len(ours.strings), len(theirs.strings), pairs=[], missing=missing, extra=extra)
     table = similarities(ours, theirs, options)
     pairs = best_pairs(table)
     missing = set(range(len(theirs.strings))) - {j for _, j in pairs}
+    extra = set(range(len(ours.strings))) - {i for i, _ in pairs}
     return f1_result(
         sum(float(table[i, j]) for i, j in pairs),
         len(ours.strings),
         len(theirs.strings),
-        pairs=[(ours.strings[i], theirs.strings[j], round(float(table[i, j]), 3)) for i, j in pairs[:50]],
-        missing=[theirs.strings[j] for j in sorted(missing)[:20]],
+        pairs=[(ours.strings[i], theirs.strings[j], round(float(table[i, j]), 3)) for i, j in pairs[:MAX_SHOWN]],
+        missing=[theirs.strings[j] for j in sorted(missing)[:MAX_SHOWN]],
+        extra=[ours.strings[i] for i in sorted(extra)[:MAX_SHOWN]],
     )
 
 
@@ -103,7 +107,14 @@ def exact(generated: Chart, reference: Chart, options: TextOptions) -> SignalRes
         return unavailable("the reference is a picture, and no OCR is installed")
     ours = Counter(generated.derive(items, options.ticks).strings)
     theirs = Counter(reference.derive(items, options.ticks).strings)
-    return f1_result((ours & theirs).total(), ours.total(), theirs.total())
+    return f1_result(
+        (ours & theirs).total(),
+        ours.total(),
+        theirs.total(),
+        pairs=[(string, string, 1.0) for string in list(ours & theirs)[:MAX_SHOWN]],
+        missing=list((theirs - ours).elements())[:MAX_SHOWN],
+        extra=list((ours - theirs).elements())[:MAX_SHOWN],
+    )
 
 
 SIGNALS = (Signal("text", soft), Signal("text.exact", exact))

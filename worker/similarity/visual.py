@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chartreward.models import SignalResult
 from chartreward.profiles.options import VisualOptions
@@ -49,6 +50,16 @@ def _layers(ours: Sequence[View], theirs: Sequence[View]) -> list[float]:
     """Cosine of every stage, averaged over the views."""
     table = [[cosine(a, b) for a, b in zip(left, right, strict=True)] for left, right in zip(ours, theirs, strict=True)]
     return [float(value) for value in np.mean(table, axis=0)]
+
+
+def local_similarity(
+    ours: Sequence[NDArray[np.float32]], theirs: Sequence[NDArray[np.float32]]
+) -> list[list[list[float]]]:
+    """For each stage, (channels, h, w) each, the cosine of every place: rows of numbers, for people to look at."""
+    return [
+        [[round(cosine(a[:, y, x], b[:, y, x]), 3) for x in range(a.shape[2])] for y in range(a.shape[1])]
+        for a, b in zip(ours, theirs, strict=True)
+    ]
 
 
 def _compare(backbone: str, generated: Chart, reference: Chart, options: VisualOptions) -> SignalResult:

@@ -9,10 +9,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from worker.vision.backbones import Backbone
 from worker.vision.images import Fit, Pixels, fit_square, resize, tiles
 
+MAP_CELLS = 14
 View = list[NDArray[np.float32]]  # one flat vector a stage
 
 
@@ -56,6 +58,17 @@ class FeatureExtractor:
             done.extend(self._run(backbone, flat[start : start + self.batch], spec))
         supply = iter(done)
         return [[next(supply) for _ in group] for group in views]
+
+    def maps(self, picture: Pixels, backbone: str) -> list[NDArray[np.float32]]:
+        """Stages of one whole picture before pooling, (channels, h, w) each, cells averaged down to MAP_CELLS a side.
+
+        Stages without places (a backbone that pools itself) are left out. Raises KeyError.
+        """
+        loaded = self.backbones[backbone]
+        square = fit_square(picture, loaded.architecture.size, "squash")
+        stages = [stage for stage in loaded.stages(np.stack([square])) if stage.ndim == 4]
+        coarse = [functional.adaptive_avg_pool2d(stage, min(MAP_CELLS, stage.shape[-1])) for stage in stages]
+        return [stage[0].numpy() for stage in coarse]
 
     @staticmethod
     def _views(picture: Pixels, spec: FeatureSpec) -> list[Pixels]:
