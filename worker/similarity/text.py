@@ -89,15 +89,15 @@ def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResu
         return f1_result(0, len(ours.strings), len(theirs.strings), pairs=[], missing=missing, extra=extra)
     table = similarities(ours, theirs, options)
     pairs = best_pairs(table)
-    missing = set(range(len(theirs.strings))) - {j for _, j in pairs}
-    extra = set(range(len(ours.strings))) - {i for i, _ in pairs}
+    unmatched = sorted(set(range(len(theirs.strings))) - {j for _, j in pairs})
+    surplus = sorted(set(range(len(ours.strings))) - {i for i, _ in pairs})
     return f1_result(
         sum(float(table[i, j]) for i, j in pairs),
         len(ours.strings),
         len(theirs.strings),
         pairs=[(ours.strings[i], theirs.strings[j], round(float(table[i, j]), 3)) for i, j in pairs[:MAX_SHOWN]],
-        missing=[theirs.strings[j] for j in sorted(missing)[:MAX_SHOWN]],
-        extra=[ours.strings[i] for i in sorted(extra)[:MAX_SHOWN]],
+        missing=[theirs.strings[j] for j in unmatched[:MAX_SHOWN]],
+        extra=[ours.strings[i] for i in surplus[:MAX_SHOWN]],
     )
 
 
