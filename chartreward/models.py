@@ -317,6 +317,20 @@ class Batch(BaseModel):
     runtime: str = ""
 
 
+class BatchSummary(BaseModel):
+    """A batch in the list of recent ones: progress, without results."""
+
+    id: str
+    status: BatchStatus
+    total: int
+    done: int
+    counts: dict[Status, int] = Field(default_factory=dict)
+    created: float = Field(description="seconds since the epoch")
+    deadline: float = Field(description="seconds since the epoch")
+    profile: str = ""
+    runtime: str = ""
+
+
 class Problem(BaseModel):
     """`application/problem+json` (RFC 9457)."""
 

@@ -18,6 +18,7 @@ from service.fleet import Fleet, Readiness
 from service.hub import Hub
 from service.intake import Intake
 from service.middleware import Surroundings
+from service.recent import Recent
 from service.routes import operations, references, rewards, trainers
 from service.settings import ServiceSettings
 from service.state import State
@@ -49,6 +50,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
             dispatcher=Dispatcher(redis, fleet, hub, settings),
             intake=Intake(settings),
             readiness=Readiness(redis, settings.ready_window_s),
+            recent=Recent(redis),
         )
         tasks = [asyncio.create_task(hub.run()), asyncio.create_task(canary.run(app.state.shared))]
         try:

@@ -15,6 +15,7 @@ from service.fleet import Fleet, Readiness
 from service.hub import Hub
 from service.intake import Intake
 from service.problems import ProblemError, of_validation
+from service.recent import Recent
 from service.settings import ServiceSettings
 
 LARGE_BODY = 200_000
@@ -32,6 +33,7 @@ class State:
     dispatcher: Dispatcher
     intake: Intake
     readiness: Readiness
+    recent: Recent
 
 
 def state_of(request: Request) -> State:

@@ -12,7 +12,7 @@ import structlog
 from redis import Redis
 
 import chartreward
-from chartreward import ledger
+from chartreward import ledger, scripts
 from chartreward.messages import WorkChunk, WorkItem
 from chartreward.models import ItemError, ItemResult, Status
 from worker.settings import WorkerSettings
@@ -51,7 +51,7 @@ def take_back(redis: Redis, name: str, settings: WorkerSettings, *, explained: b
         if data is not None:
             chunk = chunk_of(data)
             moved = _scatter(redis, chunk, held, settings, death=death, explained=explained)
-        redis.eval(ledger.RELEASE, 0, name, job)
+        redis.eval(scripts.RELEASE, 0, name, job)
         if moved:
             log.warning("items taken back", worker=name, job=job, queue=queue, lane=lane, items=moved, death=death)
     with redis.pipeline() as pipeline:
@@ -91,7 +91,7 @@ def move(
     fields = ledger.job_fields(job, chunk, queue, time.time())
     limits = (settings.max_deaths, settings.max_own_deaths)
     arguments: list[Any] = [old, job, lane, queue, JOB_TTL_S, int(death), int(explained), *limits, len(keys), *keys]
-    moved, condemned = cast("list[int]", redis.eval(ledger.MOVE, 0, *arguments, *fields))
+    moved, condemned = cast("list[int]", redis.eval(scripts.MOVE, 0, *arguments, *fields))
     if condemned:
         for item in chunk.items:
             _crash(redis, chunk, item, settings)
@@ -136,4 +136,4 @@ def _crash(redis: Redis, chunk: WorkChunk, item: WorkItem, settings: WorkerSetti
     )
     log.error("code condemned", key=item.key, deaths=settings.max_deaths)
     ttl = settings.result_ttl_s
-    redis.eval(ledger.FINISH, 0, item.key, ledger.Record.of(result).pack(), ttl, ttl, Status.CRASHED.value)
+    redis.eval(scripts.FINISH, 0, item.key, ledger.Record.of(result).pack(), ttl, ttl, Status.CRASHED.value)

@@ -25,7 +25,7 @@ from rq.utils import now, utcformat
 from rq.worker.worker_classes import SimpleWorker
 
 import chartreward
-from chartreward import ledger
+from chartreward import ledger, scripts
 from chartreward.messages import WorkChunk, WorkerInfo, WorkItem
 from chartreward.models import ItemError, ItemResult, Reference, Status
 from worker.heartbeat import Heartbeat
@@ -76,10 +76,10 @@ class ChartWorker(SimpleWorker):
         self.engine = engine
         self.settings = settings
         self.beat = beat
-        self._take = connection.register_script(ledger.TAKE)
-        self._begin = connection.register_script(ledger.BEGIN)
-        self._finish = connection.register_script(ledger.FINISH)
-        self._release = connection.register_script(ledger.RELEASE)
+        self._take = connection.register_script(scripts.TAKE)
+        self._begin = connection.register_script(scripts.BEGIN)
+        self._finish = connection.register_script(scripts.FINISH)
+        self._release = connection.register_script(scripts.RELEASE)
         self._held: tuple[str, str, str] | None = None
         self._queued = 0.0
         self._begun = 0.0

@@ -1,21 +1,22 @@
-"""Health, readiness, information, metrics."""
+"""Health, readiness, information, metrics, and what is under way."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from chartreward import __version__
+from chartreward import __version__, ledger
 from chartreward.messages import WorkerInfo
-from chartreward.models import MAX_CODE_CHARS, MAX_COMPLETION_CHARS, MAX_ITEMS, Profile
+from chartreward.models import MAX_CODE_CHARS, MAX_COMPLETION_CHARS, MAX_ITEMS, BatchSummary, Profile
 from chartreward.profiles import DEFAULT_PROFILE, load_profiles
-from service import metrics
+from service import metrics, recent
 from service.openapi import problems
 from service.problems import unavailable
-from service.state import state_of
+from service.state import owner_of, state_of
 
 router = APIRouter(tags=["operations"])
 
@@ -128,3 +129,45 @@ async def info(request: Request) -> Any:
             "ready_window_s": settings.ready_window_s,
         },
     )
+
+
+class Queue(BaseModel):
+    """What waits and whether it moves."""
+
+    items: int = Field(description="distinct items queued or being scored")
+    oldest_s: float | None = Field(description="age of the oldest of them")
+    limit: int = Field(description="items beyond which native routes answer 429")
+    batches_waiting: dict[str, int] = Field(description="lane (runtime:priority) -> batches with queued jobs")
+    ready: bool
+    reason: str | None = Field(description="why not ready")
+    canary_age_s: float | None
+
+
+@router.get("/v1/queue", response_model=Queue, responses=problems(503))
+async def queue(request: Request) -> Any:
+    """How much is under way, for how long, and in which lanes."""
+    state = state_of(request)
+    await state.fleet.refresh()
+    runtimes = {name for worker in state.fleet.serving for name in worker.runtimes}
+    lanes = ledger.lanes(sorted(runtimes))
+    async with state.redis.pipeline(transaction=False) as pipeline:
+        pipeline.zcard(ledger.INFLIGHT)
+        pipeline.zrange(ledger.INFLIGHT, 0, 0, withscores=True)
+        for lane in lanes:
+            pipeline.llen(ledger.turns_key(lane))
+        items, oldest, *waiting = await pipeline.execute()
+    return {
+        "items": items,
+        "oldest_s": round(max(0.0, time.time() - oldest[0][1]), 3) if oldest else None,
+        "limit": state.settings.max_queue,
+        "batches_waiting": {lane: count for lane, count in zip(lanes, waiting, strict=True) if count},
+        **await state.readiness.report(),
+    }
+
+
+@router.get("/v1/batches", response_model=list[BatchSummary], responses=problems(422, 503))
+async def batches(
+    request: Request, limit: Annotated[int, Query(ge=1, le=recent.KEPT, description="how many at most")] = 50
+) -> Any:
+    """The last batches of this key that were submitted to `/v1/rewards`, newest first: progress, without results."""
+    return await state_of(request).recent.list(owner_of(request), limit)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from chartreward.models import Batch as BatchModel
 from chartreward.models import RewardRequest
 from service.auth import take_quota
-from service.dispatch import Batch
+from service.batch import Batch
 from service.intake import Plan
 from service.openapi import problems, request_body
 from service.problems import ProblemError, invalid, of_validation
@@ -57,7 +57,7 @@ async def submit(
     plan = await _plan(state, body, batch_id)
     structlog.contextvars.bind_contextvars(batch=plan.batch, items=len(plan.keys))
     await take_quota(state.redis, state.settings, owner_of(request), len(plan.keys))
-    batch = await state.dispatcher.submit(plan)
+    batch = await state.dispatcher.submit(plan, owner=owner_of(request))
     headers = {"Location": f"/v1/rewards/{batch.id}"}
     if NDJSON in accept:
         return StreamingResponse(_stream(request, batch, plan), media_type=NDJSON, headers=headers)

@@ -22,7 +22,8 @@ from chartreward.errors import LabelError
 from chartreward.labels import as_reference
 from chartreward.models import MAX_ITEMS, Item, Limits, Profile, Reference, RewardRequest, Status
 from chartreward.profiles import find_profile
-from service.dispatch import Batch, busy
+from service.batch import Batch
+from service.dispatch import busy
 from service.openapi import problems, request_body
 from service.problems import ProblemError, invalid, of_validation
 from service.settings import Infrastructure
