@@ -46,7 +46,7 @@ format: setup-dev
 openapi: setup-dev
 	@.venv/bin/chartreward openapi > openapi.json
 
-setup: .venv/.engine .runtimes/mpl38/.ready .runtimes/current/.ready
+setup: .venv/.engine .runtimes/mpl38/.ready .runtimes/current/.ready .cache/graphs/.ready
 setup-dev: setup .venv/.dev
 
 .venv/bin/python:
@@ -72,6 +72,11 @@ setup-dev: setup .venv/.dev
 	@$(PYTHON) -m venv .runtimes/$*
 	@.runtimes/$*/bin/python -m pip --disable-pip-version-check -q install -r $<
 	@touch $@
+
+# The backbones' graphs, so that no worker exports them at its first start (worker/vision/graphs.py).
+.cache/graphs/.ready: .venv/.engine $(wildcard worker/vision/*.py)
+	@$(PY) -m worker.vision.export > /dev/null
+	@mkdir -p $(@D) && touch $@
 
 docs: setup-dev ## the documentation site, strict
 	@$(PY) -m mkdocs build --strict -q

@@ -78,9 +78,6 @@ def signal_calls() -> dict[str, tuple[str, dict[str, Any]]]:
 
 def _score(job: tuple[str, str, list[Rollout], Needs]) -> list[dict[str, Any]]:
     """All rows of one reference."""
-    import torch
-
-    torch.set_num_threads(1)
     name, script, group, needs = job
     extractor = FeatureExtractor({BACKBONE: load_backbone(BACKBONE)})
     signals = available_signals([BACKBONE])

@@ -51,6 +51,27 @@ class EngineError(Exception):
     """The engine cannot start: the sandbox leaks, or the configuration is wrong."""
 
 
+def _default_backbone(settings: WorkerSettings) -> str:
+    """What `visual` means."""
+    return settings.backbone or (RESNET if RESNET in settings.weights else BUNDLED)
+
+
+def load_backbones(settings: WorkerSettings) -> dict[str, Backbone]:
+    """Every backbone that the settings name, by name. Raises WeightsError."""
+    names = dict.fromkeys([_default_backbone(settings), *settings.weights, *settings.random_weights])
+    return {
+        name: load_backbone(
+            name,
+            settings.weights.get(name),
+            allow_random=name in settings.random_weights,
+            device=settings.device,
+            threads=settings.torch_threads,
+            cache=settings.cache,
+        )
+        for name in names
+    }
+
+
 @dataclass(slots=True)
 class Render:
     """What one execution gave, checked: a chart, or the status that kept it from being one."""
@@ -91,7 +112,7 @@ class Engine:
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.renders: Callable[[str, bytes], None] | None = None
-        self.default_backbone = settings.backbone or (RESNET if RESNET in settings.weights else BUNDLED)
+        self.default_backbone = _default_backbone(settings)
         self.backbones: dict[str, Backbone] = {}
         self.signals: dict[str, Signal] = {}
         self._jails: dict[str, Jail] = {}
@@ -103,17 +124,7 @@ class Engine:
 
     def start(self) -> None:
         """Load backbones, warm the jails, attack them. Raises EngineError, WeightsError or JailError."""
-        import torch
-
-        torch.set_num_threads(self.settings.torch_threads)
-        names = dict.fromkeys([self.default_backbone, *self.settings.weights, *self.settings.random_weights])
-        for name in names:
-            self.backbones[name] = load_backbone(
-                name,
-                self.settings.weights.get(name),
-                allow_random=name in self.settings.random_weights,
-                device=self.settings.device,
-            )
+        self.backbones = load_backbones(self.settings)
         batch = self.settings.feature_batch or (1 if self.settings.device == "cpu" else 16)
         self._extractor = FeatureExtractor(self.backbones, batch=batch)
         self.signals = available_signals(self.backbones, self.settings.judge)

@@ -71,6 +71,11 @@ class WorkerSettings(BaseSettings):
     random_weights: list[str] = Field(default_factory=list, description="backbones that may run untrained (controls)")
     device: str = Field(default="cpu", description="cpu or cuda")
     torch_threads: int = Field(default=1, ge=1, description="threads of a worker's feature extraction")
+    cache: Path = Field(
+        default=Path(".cache") / "graphs",
+        description="folder of the backbones' exported graphs, written by `python -m worker.vision.export` or at the "
+        "first start; relative to the application's folder. Whoever can write there decides what the features are",
+    )
     feature_batch: int | None = Field(default=None, ge=1, description="unset: 1 on the CPU, 16 on CUDA")
 
     # caches in this process
@@ -96,6 +101,11 @@ class WorkerSettings(BaseSettings):
         default=60.0, gt=0, description="beyond twice the execution limit, a worker without progress ends itself"
     )
     log_level: str = Field(default="info", description="debug, info, warning, error")
+
+    @model_validator(mode="after")
+    def _place_cache(self) -> Self:
+        self.cache = ROOT / self.cache
+        return self
 
     @model_validator(mode="after")
     def _join_password(self) -> Self:

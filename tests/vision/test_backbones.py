@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from worker.settings import WeightsFile
+from worker.settings import WeightsFile, WorkerSettings
 from worker.vision import BACKBONES, FeatureExtractor, FeatureSpec, WeightsError, load_backbone
 from worker.vision.backbones import prepare
+from worker.vision.checkpoints import looks_untrained
 from worker.vision.images import fit_square, tiles
+from worker.vision.networks import NETWORKS, build_network
 
 LITE0 = FeatureSpec("efficientnet_lite0")
 STAGES = {
@@ -29,58 +32,88 @@ def noise(seed: int, height: int = 120, width: int = 160) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def extractor() -> FeatureExtractor:
-    torch.set_num_threads(1)
-    return FeatureExtractor({"efficientnet_lite0": load_backbone("efficientnet_lite0")})
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Graphs that the tests of this module share; the default backbone's comes from the export command."""
+    folder = tmp_path_factory.mktemp("graphs")
+    command = [sys.executable, "-m", "worker.vision.export"]
+    environment = {**os.environ, "CHARTREWARD_CACHE": str(folder)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.startswith("efficientnet_lite0:579344248a93")
+    assert [file.name.split("-")[0] for file in folder.glob("*.onnx")] == ["efficientnet_lite0"]
+    return folder
 
 
-def test_the_bundled_backbone_has_trained_weights_and_names_them() -> None:
-    backbone = load_backbone("efficientnet_lite0")
+@pytest.fixture(scope="module")
+def extractor(cache: Path) -> FeatureExtractor:
+    return FeatureExtractor({"efficientnet_lite0": load_backbone("efficientnet_lite0", cache=cache)})
+
+
+def trained_resnet(path: Path) -> None:
+    """Writes a checkpoint whose normalisation statistics moved."""
+    network = build_network("resnet18", None)
+    for name, value in network.state_dict().items():
+        if name.endswith(("running_mean", "running_var")):
+            value.add_(0.1)
+    torch.save(network.state_dict(), path)
+
+
+def test_the_bundled_backbone_has_trained_weights_and_names_them(cache: Path) -> None:
+    backbone = load_backbone("efficientnet_lite0", cache=cache)
     assert backbone.label == f"efficientnet_lite0:{backbone.weights}"
     assert backbone.weights.startswith("579344248a93e23026e6b") and len(backbone.weights) == 64
-    assert not backbone.network.training
+    path = BACKBONES["efficientnet_lite0"].bundled
+    assert path is not None
+    network = build_network("efficientnet_lite0", path())
+    assert not network.training and not looks_untrained(network.state_dict())
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_four_stages(name: str) -> None:
-    backbone = load_backbone(name, allow_random=True)
-    extractor = FeatureExtractor({name: backbone})
+def test_four_stages(name: str, cache: Path) -> None:
+    extractor = FeatureExtractor({name: load_backbone(name, allow_random=True, cache=cache)})
     (view,) = extractor.extract([noise(0)], FeatureSpec(name))[0]
     assert [stage.shape for stage in view] == [(width,) for width in STAGES[name]]
     assert all(stage.dtype == np.float32 and np.isfinite(stage).all() for stage in view)
 
 
-def test_random_weights_only_when_asked_for_and_then_named() -> None:
+def test_random_weights_only_when_asked_for_and_then_named(cache: Path) -> None:
     with pytest.raises(WeightsError, match="CHARTREWARD_WEIGHTS"):
-        load_backbone("resnet18")
-    first, second = (load_backbone("squeezenet1_1", allow_random=True) for _ in range(2))
-    assert first.weights == "random"
-    pairs = zip(first.network.parameters(), second.network.parameters(), strict=True)
+        load_backbone("resnet18", cache=cache)
+    assert load_backbone("squeezenet1_1", allow_random=True, cache=cache).weights == "random"
+    first, second = (build_network("squeezenet1_1", None) for _ in range(2))
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
 def test_a_file_of_untrained_weights_is_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "random.pth"
-    torch.save(load_backbone(name, allow_random=True).network.state_dict(), path)
+    torch.save(build_network(name, None).state_dict(), path)
     with pytest.raises(WeightsError, match="never trained"):
-        load_backbone(name, WeightsFile(path=path))
+        build_network(name, path)
 
 
-def test_a_trained_file_loads_and_is_named_by_its_digest(tmp_path: Path) -> None:
-    network = load_backbone("resnet18", allow_random=True).network
-    for name, value in network.state_dict().items():
-        if name.endswith(("running_mean", "running_var")):
-            value.add_(0.1)
+def test_a_refused_checkpoint_leaves_no_graph(tmp_path: Path) -> None:
+    path = tmp_path / "random.pth"
+    torch.save(build_network("squeezenet1_1", None).state_dict(), path)
+    with pytest.raises(WeightsError, match="never trained"):
+        load_backbone("squeezenet1_1", WeightsFile(path=path), cache=tmp_path)
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_a_trained_file_loads_and_is_named_by_its_digest(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "resnet18.pth"
-    torch.save(network.state_dict(), path)
-    backbone = load_backbone("resnet18", WeightsFile(path=path))
+    trained_resnet(path)
+    backbone = load_backbone("resnet18", WeightsFile(path=path), cache=tmp_path)
     assert len(backbone.weights) == 64
-    assert load_backbone("resnet18", WeightsFile(path=path, sha256=backbone.weights[:12])).weights == backbone.weights
+    again = load_backbone("resnet18", WeightsFile(path=path, sha256=backbone.weights[:12]), cache=tmp_path)
+    assert again.weights == backbone.weights and len(list(tmp_path.glob("*.onnx"))) == 1
     with pytest.raises(WeightsError, match="was configured"):
-        load_backbone("resnet18", WeightsFile(path=path, sha256="0" * 64))
+        load_backbone("resnet18", WeightsFile(path=path, sha256="0" * 64), cache=tmp_path)
     with pytest.raises(WeightsError, match="another architecture"):
-        load_backbone("squeezenet1_1", WeightsFile(path=path))
+        build_network("squeezenet1_1", path)
+    untrained = load_backbone("resnet18", allow_random=True, cache=cache)
+    images = np.stack([noise(5, 224, 224)])
+    assert not np.array_equal(backbone.stages(images)[3], untrained.stages(images)[3])
 
 
 def test_missing_and_broken_files(tmp_path: Path) -> None:
@@ -88,9 +121,36 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
         load_backbone("resnet18", WeightsFile(path=tmp_path / "none.pth"))
     (tmp_path / "text.pth").write_text("not a checkpoint")
     with pytest.raises(WeightsError, match="not a plain torch checkpoint"):
-        load_backbone("resnet18", WeightsFile(path=tmp_path / "text.pth"))
+        build_network("resnet18", tmp_path / "text.pth")
     with pytest.raises(WeightsError, match="unknown backbone"):
         load_backbone("vgg")
+
+
+def test_the_graph_is_exported_once_and_an_altered_one_is_not_used(tmp_path: Path, cache: Path) -> None:
+    first = load_backbone("squeezenet1_1", allow_random=True, cache=cache)
+    (shared,) = cache.glob("squeezenet1_1-*.onnx")
+    whole = shared.read_bytes()
+    file = tmp_path / shared.name
+    file.write_bytes(whole)
+    made = file.stat().st_mtime_ns
+    load_backbone("squeezenet1_1", allow_random=True, cache=tmp_path)
+    assert file.stat().st_mtime_ns == made
+    file.write_bytes(whole[:-1000] + bytes(1000))
+    again = load_backbone("squeezenet1_1", allow_random=True, cache=tmp_path)
+    assert file.read_bytes() == whole
+    images = np.stack([noise(5, 224, 224)])
+    assert all((a == b).all() for a, b in zip(first.stages(images), again.stages(images), strict=True))
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    backbone = load_backbone("squeezenet1_1", allow_random=True, cache=tmp_path / "file")
+    assert len(backbone.stages(np.stack([noise(5, 224, 224)]))) == 4
+
+
+def test_the_cache_lies_in_the_applications_folder() -> None:
+    assert WorkerSettings(cache=Path("/elsewhere")).cache == Path("/elsewhere")
+    assert WorkerSettings(cache=Path("graphs")).cache.parts[-2:] == (Path(__file__).parents[2].name, "graphs")
 
 
 class Payload:
@@ -104,7 +164,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "evil.pth"
     torch.save({"weight": Payload()}, path)
     with pytest.raises(WeightsError):
-        load_backbone("resnet18", WeightsFile(path=path))
+        build_network("resnet18", path)
     assert not Path("/tmp/chartreward-pickle-ran").exists()
 
 
@@ -120,15 +180,26 @@ def test_batches_do_not_change_the_bits(extractor: FeatureExtractor) -> None:
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "squeezenet1_1"])
-def test_the_compiled_stages_are_those_of_the_network(name: str) -> None:
-    backbone = load_backbone(name, allow_random=True)
-    assert backbone.compiled is not None
+def test_the_graph_gives_the_stages_of_the_network(name: str, cache: Path) -> None:
+    backbone = load_backbone(name, allow_random=True, cache=cache)
+    bundled = BACKBONES[name].bundled
+    network = build_network(name, None if bundled is None else bundled())
     images = np.stack([noise(seed, 224, 224) for seed in range(2)])
     with torch.inference_mode():
-        eager = backbone.architecture.stages(backbone.network, prepare(images, backbone.preparation))
-    for compiled, plain in zip(backbone.stages(images), eager, strict=True):
-        assert compiled.shape == plain.shape
-        assert (compiled - plain).abs().max() <= 1e-5 * plain.abs().max()
+        eager = NETWORKS[name].stages(network, torch.from_numpy(prepare(images, backbone.preparation)))
+    for stage, plain in zip(backbone.stages(images), eager, strict=True):
+        assert stage.shape == plain.shape
+        assert np.abs(stage - plain.numpy()).max() <= 1e-5 * plain.abs().max()
+
+
+def test_maps_average_places_as_torch_does(extractor: FeatureExtractor) -> None:
+    picture = noise(3)
+    maps = extractor.maps(picture, "efficientnet_lite0")
+    stages = extractor.backbones["efficientnet_lite0"].stages(np.stack([fit_square(picture, 224, "squash")]))
+    for coarse, stage in zip(maps, stages, strict=True):
+        cells = min(14, stage.shape[-1])
+        plain = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(stage), cells)[0].numpy()
+        np.testing.assert_allclose(coarse, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_tiles_cover_the_reference_canvas(extractor: FeatureExtractor) -> None:
@@ -161,14 +232,15 @@ def test_preparation() -> None:
     np.testing.assert_allclose(prepare(image, "caffe").flatten(), [-104, -117, 255 - 123])
 
 
-def test_the_default_backbone_does_not_import_torchvision() -> None:
+def test_a_worker_never_holds_torch(cache: Path) -> None:
     script = (
-        "import sys; from worker.vision import load_backbone; load_backbone('efficientnet_lite0');"
-        "assert 'torchvision' not in sys.modules;"
-        "load_backbone('resnet18', allow_random=True); assert 'torchvision' in sys.modules"
+        "import sys; from pathlib import Path; import worker.pipeline; from worker.vision import load_backbone;"
+        f"cache = Path({str(cache)!r}); load_backbone('efficientnet_lite0', cache=cache);"
+        "load_backbone('resnet18', allow_random=True, cache=cache);"
+        "assert not {'torch', 'torchvision', 'onnx'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
 def test_every_backbone_is_known() -> None:
-    assert set(STAGES) < set(BACKBONES)
+    assert set(STAGES) < set(BACKBONES) == set(NETWORKS)

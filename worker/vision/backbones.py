@@ -1,99 +1,66 @@
-"""The networks whose features `visual.<backbone>` compares: architecture, preparation, four stages."""
+"""The backbones whose features `visual.<backbone>` compares: their facts, their preparation, loading them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from worker.vision.compiled import Stages, compile_stages
-from worker.vision.weights import WeightsError, looks_untrained, read_state
+from worker.vision.graphs import Stages, load_graph
+from worker.vision.weights import RANDOM, Preparation, WeightsError, WeightsFile, checked_digest
 
-Preparation = Literal["imagenet", "lite", "caffe"]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_BGR_MEAN = (104.0, 117.0, 123.0)
 
 
-def prepare(images: NDArray[np.uint8], how: Preparation) -> Tensor:
-    """(batch, height, width, 3) RGB bytes to a float32 (batch, 3, height, width) tensor.
+def prepare(images: NDArray[np.uint8], how: Preparation) -> NDArray[np.float32]:
+    """(batch, height, width, 3) RGB bytes to a contiguous float32 (batch, 3, height, width) array.
 
     imagenet: (x/255 - mean) / std. lite: (x - 127) / 128 (EfficientNet-Lite). caffe: BGR order minus the channel means.
     """
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32)
+    x = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
     if how == "lite":
-        return (x - 127.0) / 128.0
+        return (x - np.float32(127)) / np.float32(128)
     if how == "caffe":
-        return x.flip(1) - torch.tensor(CAFFE_BGR_MEAN).view(1, 3, 1, 1)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (x / 255.0 - mean) / std
+        return np.ascontiguousarray(x[:, ::-1] - _a_channel(CAFFE_BGR_MEAN))
+    return (x / np.float32(255) - _a_channel(IMAGENET_MEAN)) / _a_channel(IMAGENET_STD)
 
 
-class WeightsFile(Protocol):
-    """What the loader reads of a configured weights file."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def sha256(self) -> str | None: ...
-    @property
-    def preparation(self) -> Preparation | None: ...
+def _a_channel(values: tuple[float, float, float]) -> NDArray[np.float32]:
+    return np.array(values, np.float32).reshape(1, 3, 1, 1)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network and read its four stages.
+    """What is known of a network without torch. `exported` ones run as a graph on CPUs; others in torch."""
 
-    `stages` maps (batch, 3, height, width) to four tensors, (batch, channels, h, w) or (batch, channels).
-    """
-
-    build: Callable[[], nn.Module]
-    stages: Callable[[nn.Module, Tensor], list[Tensor]]
     preparation: Preparation
     size: int = 224
     bundled: Callable[[], Path] | None = None
-    compiles: bool = True
+    exported: bool = True
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded network. `weights` is the sha256 of its file, or "random" when that was asked for.
-
-    On a CPU `compiled` runs the stages; elsewhere, and for networks that do not compile, torch does.
-    """
+    """A loaded network. `weights` is the sha256 of its file, or "random" when that was asked for."""
 
     name: str
-    network: nn.Module
     architecture: Architecture
     preparation: Preparation
     weights: str
-    device: str
-    compiled: Stages | None = None
+    run: Stages
 
     @property
     def label(self) -> str:
         """`name:sha256`, as results quote it."""
         return f"{self.name}:{self.weights}"
 
-    def stages(self, images: NDArray[np.uint8]) -> list[Tensor]:
-        """Four stage outputs for (batch, size, size, 3) RGB bytes, on the CPU, float32."""
-        with torch.inference_mode():
-            x = prepare(images, self.preparation).to(self.device)
-            if self.compiled is not None:
-                return [torch.from_numpy(stage) for stage in self.compiled(x.contiguous().numpy())]
-            return [stage.float().cpu() for stage in self.architecture.stages(self.network, x)]
-
-
-def _lite0() -> nn.Module:
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    return network
+    def stages(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Four stage outputs for (batch, size, size, 3) RGB bytes, float32."""
+        return self.run(prepare(images, self.preparation))
 
 
 def _lite0_file() -> Path:
@@ -102,81 +69,29 @@ def _lite0_file() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-# The last block at strides 4, 8, 16 and 32: the same places as ResNet's layer1..layer4.
-LITE0_STAGE_ENDS = frozenset({2, 4, 10, 15})
-
-
-def _lite0_stages(network: nn.Module, x: Tensor) -> list[Tensor]:
-    x = network._swish(network._bn0(network._conv_stem(x)))  # type: ignore[operator]  # the package is untyped
-    stages = []
-    for index, block in enumerate(network._blocks):  # type: ignore[arg-type]
-        x = block(x)
-        if index in LITE0_STAGE_ENDS:
-            stages.append(x)
-    return stages
-
-
-def _torchvision(name: str) -> Callable[[], nn.Module]:
-    def build() -> nn.Module:
-        from worker.vision.torchvision_compat import torchvision_models
-
-        network: nn.Module = getattr(torchvision_models(), name)(weights=None)
-        return network
-
-    return build
-
-
-def _resnet_stages(network: nn.Module, x: Tensor) -> list[Tensor]:
-    x = network.maxpool(network.relu(network.bn1(network.conv1(x))))  # type: ignore[operator]  # torchvision is untyped
-    stages = []
-    for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
-        x = layer(x)  # type: ignore[operator]
-        stages.append(x)
-    return stages
-
-
-# The fire modules before each pooling, and the last one.
-SQUEEZENET_STAGE_ENDS = frozenset({1, 4, 7, 12})
-
-
-def _squeezenet_stages(network: nn.Module, x: Tensor) -> list[Tensor]:
-    stages = []
-    for index, layer in enumerate(network.features):  # type: ignore[arg-type]
-        x = layer(x)
-        if index in SQUEEZENET_STAGE_ENDS:
-            stages.append(x)
-    return stages
-
-
-def _dinov2(width: int, depth: int, heads: int) -> Callable[[], nn.Module]:
-    def build() -> nn.Module:
-        from worker.vision.dinov2 import DinoV2
-
-        return DinoV2(width, depth, heads)
-
-    return build
-
-
-def _dinov2_stages(network: nn.Module, x: Tensor) -> list[Tensor]:
-    return network.stages(x)  # type: ignore[operator, no-any-return]
-
-
 BACKBONES: Mapping[str, Architecture] = {
-    "resnet18": Architecture(_torchvision("resnet18"), _resnet_stages, "imagenet"),
-    "efficientnet_lite0": Architecture(_lite0, _lite0_stages, "lite", bundled=_lite0_file),
-    "squeezenet1_1": Architecture(_torchvision("squeezenet1_1"), _squeezenet_stages, "imagenet"),
-    "dinov2_vits14": Architecture(_dinov2(384, 12, 6), _dinov2_stages, "imagenet", compiles=False),
-    "dinov2_vitl14": Architecture(_dinov2(1024, 24, 16), _dinov2_stages, "imagenet", compiles=False),
+    "resnet18": Architecture("imagenet"),
+    "efficientnet_lite0": Architecture("lite", bundled=_lite0_file),
+    "squeezenet1_1": Architecture("imagenet"),
+    "dinov2_vits14": Architecture("imagenet", exported=False),
+    "dinov2_vitl14": Architecture("imagenet", exported=False),
 }
 
 
 def load_backbone(
-    name: str, file: WeightsFile | None = None, *, allow_random: bool = False, device: str = "cpu"
+    name: str,
+    file: WeightsFile | None = None,
+    *,
+    allow_random: bool = False,
+    device: str = "cpu",
+    threads: int = 1,
+    cache: Path | None = None,
 ) -> Backbone:
-    """Build a backbone and fill it with real weights.
+    """A backbone with real weights.
 
     The weights come from `file`, else from the package that bundles them. Without either, only `allow_random` gives a
-    network (seeded, and labelled `random`). Raises WeightsError.
+    network (seeded, and labelled `random`). On a CPU it runs as a graph that lies in `cache`, or is exported first, by
+    a process of its own (`cache` None: a temporary one). Raises WeightsError.
     """
     architecture = BACKBONES.get(name)
     if architecture is None:
@@ -184,20 +99,12 @@ def load_backbone(
     path = file.path if file is not None else architecture.bundled() if architecture.bundled is not None else None
     if path is None and not allow_random:
         raise WeightsError(f"{name} has no weights: set CHARTREWARD_WEIGHTS to a file that holds them")
-    torch.manual_seed(0)
-    network = architecture.build()
-    digest = "random"
-    if path is not None:
-        state, digest = read_state(path, file.sha256 if file is not None else None, name)
-        try:
-            network.load_state_dict(state, strict=True)
-        except RuntimeError as error:
-            raise WeightsError(f"{name}: {path} belongs to another architecture: {error}") from error
-        if looks_untrained(network.state_dict()):
-            raise WeightsError(f"{name}: {path} was never trained")
+    digest = RANDOM if path is None else checked_digest(path, file.sha256 if file is not None else None, name)
     preparation = (file.preparation if file is not None else None) or architecture.preparation
-    network.eval().requires_grad_(False).to(device)
-    compiled = None
-    if device == "cpu" and architecture.compiles:
-        compiled = compile_stages(network, architecture.stages, size=architecture.size, threads=torch.get_num_threads())
-    return Backbone(name, network, architecture, preparation, digest, device, compiled)
+    if device == "cpu" and architecture.exported:
+        run = load_graph(name, path, digest, size=architecture.size, threads=threads, cache=cache)
+    else:
+        from worker.vision.networks import TorchStages
+
+        run = TorchStages(name, path, device, threads)
+    return Backbone(name, architecture, preparation, digest, run)

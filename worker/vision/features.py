@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from worker.vision.backbones import Backbone
 from worker.vision.images import Fit, Pixels, fit_square, resize, tiles
@@ -67,8 +65,7 @@ class FeatureExtractor:
         loaded = self.backbones[backbone]
         square = fit_square(picture, loaded.architecture.size, "squash")
         stages = [stage for stage in loaded.stages(np.stack([square])) if stage.ndim == 4]
-        coarse = [functional.adaptive_avg_pool2d(stage, min(MAP_CELLS, stage.shape[-1])) for stage in stages]
-        return [stage[0].numpy() for stage in coarse]
+        return [_coarse(stage[0], min(MAP_CELLS, stage.shape[-1])) for stage in stages]
 
     @staticmethod
     def _views(picture: Pixels, spec: FeatureSpec) -> list[Pixels]:
@@ -81,6 +78,22 @@ class FeatureExtractor:
     def _run(backbone: Backbone, views: Sequence[Pixels], spec: FeatureSpec) -> list[View]:
         stages = backbone.stages(np.stack(views))
         if spec.pool == "average":
-            stages = [stage.mean(dim=(2, 3)) if stage.ndim == 4 else stage for stage in stages]
-        flat = [torch.flatten(stage, start_dim=1).numpy() for stage in stages]
+            stages = [_mean(stage) if stage.ndim == 4 else stage for stage in stages]
+        flat = [stage.reshape(len(views), -1) for stage in stages]
         return [[stage[index] for stage in flat] for index in range(len(views))]
+
+
+def _mean(stage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(batch, channels, h, w) to the mean of every channel, summed in float64: the nearest float32 everywhere."""
+    means: NDArray[np.float64] = stage.mean(axis=(2, 3), dtype=np.float64)
+    return means.astype(np.float32)
+
+
+def _coarse(stage: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
+    """(channels, h, w) averaged down to (channels, cells, cells): cell i is floor(i h/cells)..ceil((i+1) h/cells)."""
+    for axis in (1, 2):
+        side = stage.shape[axis]
+        spans = [range(i * side // cells, -(-(i + 1) * side // cells)) for i in range(cells)]
+        parts = [stage.take(span, axis=axis).mean(axis=axis, dtype=np.float64) for span in spans]
+        stage = np.stack(parts, axis=axis).astype(np.float32)
+    return stage
