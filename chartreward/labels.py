@@ -62,7 +62,7 @@ def _from_string(label: str) -> Reference:
     if text.startswith("{"):
         try:
             fields = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             fields = None
         if isinstance(fields, dict):
             return _from_mapping(fields)

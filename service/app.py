@@ -19,7 +19,7 @@ from service.hub import Hub
 from service.intake import Intake
 from service.middleware import Surroundings
 from service.recent import Recent
-from service.routes import operations, references, rewards, trainers
+from service.routes import nemo_gym, operations, references, rewards, trainers
 from service.settings import ServiceSettings
 from service.state import State
 
@@ -65,7 +65,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app = FastAPI(title="ChartReward", version=__version__, lifespan=life, docs_url="/docs", redoc_url=None)
     problems.install(app)
     openapi.install(app)
-    for module in (rewards, references, operations, trainers):
+    for module in (rewards, references, operations, trainers, nemo_gym):
         app.include_router(module.router)
     app.add_middleware(Surroundings, settings=settings)
     return app

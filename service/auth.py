@@ -59,7 +59,7 @@ async def take_quota(redis: Redis, settings: ServiceSettings, owner: str, items:
     if limit is None:
         return
     now = time.time()
-    key = f"cr:quota:{owner}:{int(now // 60)}"
+    key = f"cr:quota:{owner}:{int(now // 60)}"  # expires by itself
     async with redis.pipeline() as pipeline:
         pipeline.incrby(key, items)
         pipeline.expire(key, 120)

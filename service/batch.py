@@ -112,11 +112,8 @@ class Batch:
 
     def _known_at_once(self) -> dict[str, int]:
         """Statuses of the items that needed no worker: no code in them, or found in the cache."""
-        records = [
-            self.local[n] if key is None else self.known[key]
-            for n, key in enumerate(self.keys)
-            if not key or key in self.hits
-        ]
+        at_once = [(n, key) for n, key in enumerate(self.keys) if not key or key in self.hits]
+        records = [self.known[key] if key else self.local[n] for n, key in at_once]
         return dict(Counter(record.status for record in records))
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -72,12 +73,34 @@ async def read_body(request: Request) -> bytes:
     return b"".join(parts)
 
 
+# An escape of JSON: a backslash, a surrogate pair, a lone half of one, anything else.
+_ESCAPE = re.compile(
+    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
+
+
+def parse(model: type[M], body: bytes) -> M:
+    """A body as a model. Raises ValidationError.
+
+    Half characters (`\\ud800` alone), which a model may well emit, become U+FFFD, as tokenizers have it.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        cleaned, halves = _ESCAPE.subn(lambda found: b"\\ufffd" if found[1] else found[0], body)
+        if not halves:
+            raise
+        return model.model_validate_json(cleaned)
+
+
 async def read_model(request: Request, model: type[M]) -> M:
-    """The body as a model. Raises ProblemError (400, 413, 415, 422)."""
+    """The body as a model; a large one is parsed in a thread. Raises ProblemError (400, 413, 415, 422)."""
     body = await read_body(request)
     try:
         if len(body) < LARGE_BODY:
-            return model.model_validate_json(body)
-        return await anyio.to_thread.run_sync(model.model_validate_json, body)
+            return parse(model, body)
+        return await anyio.to_thread.run_sync(parse, model, body)
     except ValidationError as error:
         raise of_validation(error) from None

@@ -21,7 +21,7 @@ from service.batch import Batch
 from service.intake import Plan
 from service.openapi import problems, request_body
 from service.problems import ProblemError, invalid, of_validation
-from service.state import LARGE_BODY, State, owner_of, read_body, state_of
+from service.state import LARGE_BODY, State, owner_of, parse, read_body, state_of
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/rewards", tags=["rewards"])
@@ -104,7 +104,7 @@ async def _plan(state: State, body: bytes, batch_id: str | None) -> Plan:
     facts = await state.fleet.facts()
 
     def work() -> Plan:
-        return state.intake.plan(RewardRequest.model_validate_json(body), facts, batch_id)
+        return state.intake.plan(parse(RewardRequest, body), facts, batch_id)
 
     try:
         return work() if len(body) < LARGE_BODY else await anyio.to_thread.run_sync(work)

@@ -62,6 +62,32 @@ def test_quota_is_per_key(locked: NoopStack, mark: str) -> None:
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert post("beta-key", 40).status_code == 200
     assert not post("beta-key", 51).json()["retryable"]  # no minute is long enough
+    body = {"query": ["x"] * 51, "labels": ["import x\n"] * 51}
+    never = httpx.post(f"{locked.url}/get_reward?token=beta-key", json=body, timeout=30)  # a trainer's route counts too
+    assert never.status_code == 429 and never.json()["code"] == "quota_exceeded" and not never.json()["retryable"]
+
+
+@pytest.mark.slow
+def test_trainers_wait_for_their_quota(tmp_path: Path, mark: str) -> None:
+    """Their clients take a 429 for a failure: a request is held into the next minute, if its clock allows."""
+    hashes = {"alice": hashlib.sha256(b"alpha-key").hexdigest()}
+    env = {"CHARTREWARD_API_KEYS": json.dumps(hashes), "CHARTREWARD_QUOTA_ITEMS_PER_MINUTE": "10"}
+    env |= {"CHARTREWARD_RM_DEADLINE_S": "0.5", "CHARTREWARD_VERIFY_DEADLINE_S": "0.5"}
+    with NoopStack(tmp_path, workers=1, env=env) as stack, httpx.Client(base_url=stack.url, timeout=150) as client:
+        client.auth = ("anybody", "alpha-key")
+
+        def openrlhf(count: int, name: str) -> httpx.Response:
+            queries = [f"```python\n# pass {mark} {name} {n}\n```" for n in range(count)]
+            return client.post("/get_reward", json={"query": queries, "labels": ["import x\n"] * count})
+
+        assert openrlhf(10, "first").json()["rewards"] == [1.0] * 10
+        rm = client.post("/rm", json={"prompt": "", "response": f"```python\n# {mark}\n```", "label": "import x\n"})
+        if rm.status_code != 200:  # the minute may just have ended
+            assert rm.status_code == 429 and rm.json()["code"] == "quota_exceeded" and rm.json()["retryable"]
+            assert 1 <= int(rm.headers["retry-after"]) <= 60
+        assert openrlhf(10, "second").json()["rewards"] == [1.0] * 10  # held, not refused
+        never = openrlhf(11, "never")
+        assert never.status_code == 429 and not never.json()["retryable"]
 
 
 def test_keys_and_codes_are_not_logged(tmp_path: Path, mark: str) -> None:

@@ -111,7 +111,8 @@ def test_lossless_and_alpha_webp_are_read() -> None:
         b"",
         b"{",
         b"\xff\xfe{}",
-        b'{"items": [{"code": "\\ud800", "reference": {"code": "x"}}]}',
+        b'{"items": [{"code": "\\ud8", "reference": {"code": "x"}}]}',
+        b'{"items": [{"code": "\xed\xa0\x80", "reference": {"code": "x"}}]}',
         b"[" * 100_000,
         b'{"items": [{"code": "x", "reference": {"code": "x"}}], "deadline_s": NaN}',
         b'{"items": [{"code": "x", "reference": {"code": "x"}}], "deadline_s": Infinity}',
@@ -128,6 +129,62 @@ def test_ill_formed_bodies_get_a_4xx(base_url: str, path: str, body: bytes) -> N
     answer = httpx.post(f"{base_url}{path}", content=body, headers={"Content-Type": "application/json"}, timeout=30)
     assert answer.status_code in (400, 422), answer.text[:300]
     Problem.model_validate_json(answer.content)
+
+
+@pytest.mark.parametrize("text", ["a\\ud800", "\\udc00b", "\\ud83d\\ud83d\\ude00", "\\\\\\ud9ff", "\\uDE00\\uD83D"])
+def test_half_characters_are_cleaned_wherever_they_are(base_url: str, text: str) -> None:
+    """Half of a surrogate pair is legal to send and no text; a tokenizer would have made it U+FFFD."""
+    url = f"{base_url}/v1/rewards?wait=60"
+    code = f'x = "{text}"'.replace('"', '\\"')
+    headers = {"Content-Type": "application/json"}
+    bodies = [
+        f'{{"items": [{{"id": "{text}", "code": "{code}", "reference": {{"code": "{code}"}}}}]}}',
+        f'{{"items": [{{"completion": "{text}", "reference": "{text}"}}],"references": {{"{text}": {{"code": "x"}}}}}}',
+    ]
+    for body in bodies:
+        done = httpx.post(url, content=body, headers=headers, timeout=90)
+        assert done.status_code == 200, done.text
+    for path, body in (
+        ("/get_reward", f'{{"query": ["{text}"], "prompts": ["{text}"], "labels": ["import x\\n{text}"]}}'),
+        ("/rm", f'{{"prompt": "{text}", "response": "{text}", "label": "import x\\n{text}"}}'),
+        (
+            "/verify",
+            f'{{"responses_create_params": {{"{text}": 1}}, "response": {{}}, "{text}": "{text}", "label": "a"}}',
+        ),
+        ("/v1/references", f'{{"code": "{text}"}}'),
+    ):
+        answer = httpx.post(f"{base_url}{path}", content=body, headers=headers, timeout=90)
+        assert answer.status_code in (200, 201, 422), answer.text
+    named = httpx.post(url, content=f'{{"items": [], "{text}": 1}}', headers=headers, timeout=30)
+    assert problem(named, 422, "invalid_request").errors
+
+
+def test_cleaning_leaves_whole_characters_alone(base_url: str) -> None:
+    body = b'{"items": [{"id": "\\ud83d\\ude00 \\\\ud800 \\ud800", "completion": "", "reference": {"code": "x"}}]}'
+    answer = httpx.post(f"{base_url}/v1/rewards", content=body, headers={"Content-Type": "application/json"})
+    assert answer.json()["results"][0]["id"] == "\U0001f600 \\ud800 \ufffd"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        '{"ref": "\\ud800"}',
+        '{"code": "import x\\n", "timeout_s": NaN}',
+        '{"a":' + "[" * 100_000,
+        '{"code": ' + "9" * 5000,
+    ],
+)
+def test_labels_of_json_text_that_is_none(base_url: str, label: str) -> None:
+    answer = httpx.post(f"{base_url}/rm", json={"prompt": "", "response": "x", "label": label}, timeout=30)
+    found = problem(answer, 422, "invalid_request")
+    assert found.errors is not None and found.errors[0]["loc"][0] in ("label", "limits", "timeout_s")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_echoes_are_json_too(base_url: str, number: str) -> None:
+    body = f'{{"responses_create_params": {{}}, "response": {{}}, "label": "ref_none", "row": {number}}}'
+    answer = httpx.post(f"{base_url}/verify", content=body, headers={"Content-Type": "application/json"}, timeout=90)
+    assert answer.status_code == 422, answer.text
 
 
 def test_other_media_types_are_refused(base_url: str) -> None:

@@ -144,3 +144,38 @@ def test_nemo_gym_masks_what_we_failed(base_url: str) -> None:
     found = answer.json()
     assert found["reward"] == 0.0 and found["mask_sample"] is True and found["instance_config"]["mask_sample"] is True
     assert "bad_reference" in found["failure_reason"] and found["infra_error"] == 1.0
+
+
+def test_nemo_gym_sessions_keep_nothing(base_url: str) -> None:
+    seed = {"resources_session_id": "s1", "episode_id": "e", "task_id": "t", "task_data": {"a": 1}}
+    seeded = httpx.post(f"{base_url}/seed_session", json=seed).json()
+    assert seeded == {"resources_session_id": "s1", "resources_tools": None, "sandbox_access": None}
+    for session in ("s1", "never seeded"):
+        closed = httpx.post(f"{base_url}/close_session", json={"resources_session_id": session, "episode_id": "e"})
+        assert closed.json() == {"resources_session_id": session}
+    assert httpx.get(f"{base_url}/reverify_mode").json() == "stateless"
+
+
+def test_nemo_gym_gets_its_metrics(base_url: str) -> None:
+    rows = [
+        {"_ng_task_index": 0, "_ng_rollout_index": 0, "reward": 1.0, "executed": True, "name": "x"},
+        {"_ng_task_index": 0, "_ng_rollout_index": 1, "reward": 2.0, "response": {"usage": {"total_tokens": 7}}},
+        {"_ng_task_index": 3, "reward": 0.5, "mask_sample": False, "big": 10**400},
+        {"_ng_task_index": 3, "reward": 0.0, "mask_sample": True},
+    ]
+    answer = httpx.post(f"{base_url}/aggregate_metrics", json={"verify_responses": rows}).json()
+    overall = answer["agent_metrics"]
+    assert overall["mean/reward"] == pytest.approx(3.5 / 3) and overall["max/reward"] == 2.0
+    assert overall["min/reward"] == 0.5 and overall["median/reward"] == 1.0  # the masked zero is none
+    assert overall["std/reward"] == pytest.approx(0.7637626)
+    assert overall["mean/mask_sample"] == 0.5 and overall["mean/total_tokens"] == 7.0
+    assert [group["_ng_task_index"] for group in answer["group_level_metrics"]] == [0, 3]
+    assert [group["mean/reward"] for group in answer["group_level_metrics"]] == [1.5, 0.5]
+    assert answer["key_metrics"] == {name: value for name, value in overall.items() if name.startswith("mean/")}
+    empty = httpx.post(f"{base_url}/aggregate_metrics", json={"verify_responses": []}).json()
+    assert empty == {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
+
+
+def test_nemo_gym_integers_come_back_whole(base_url: str, reference: str) -> None:
+    body = gym(BARS, {"ref": reference}, seed=2**80)
+    assert httpx.post(f"{base_url}/verify", json=body, timeout=60).json()["seed"] == 2**80
