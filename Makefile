@@ -62,9 +62,9 @@ setup-dev: setup .venv/.dev
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.dev: requirements/dev.txt .venv/.engine
+.venv/.dev: requirements/dev.txt requirements/ocr.txt .venv/.engine
 	@echo "adding test and lint tools"
-	@grep -v '^-r' requirements/dev.txt > .venv/dev.txt && $(PIP) install -r .venv/dev.txt
+	@grep -v '^-r' requirements/dev.txt > .venv/dev.txt && $(PIP) install -r .venv/dev.txt -r requirements/ocr.txt
 	@touch $@
 
 .runtimes/%/.ready: requirements/runtime-%.txt

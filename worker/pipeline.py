@@ -39,7 +39,7 @@ from worker.reward import Reward, SignalMissingError, blank, combine, failure
 from worker.settings import WorkerSettings
 from worker.similarity import Chart, Signal, available_signals
 from worker.similarity.visual import local_similarity
-from worker.vision import Backbone, FeatureExtractor, FeatureSpec, load_backbone
+from worker.vision import Backbone, FeatureExtractor, FeatureSpec, load_backbone, ocr
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +128,7 @@ class Engine:
         batch = self.settings.feature_batch or (1 if self.settings.device == "cpu" else 16)
         self._extractor = FeatureExtractor(self.backbones, batch=batch)
         self.signals = available_signals(self.backbones, self.settings.judge)
+        self._read_lines = ocr.LineReader(self.settings.torch_threads) if ocr.installed() else None
         if not self.settings.runtimes:
             raise EngineError("no runtime found: `make setup` builds .runtimes/, or set CHARTREWARD_RUNTIMES")
         self._jail(next(iter(self.settings.runtimes)))
@@ -355,7 +356,8 @@ class Engine:
         outcome = self._jail(runtime).decode(data)
         if outcome.pixels is None:
             return Render(outcome, None, Integrity(), blank=False)
-        return Render(outcome, Chart(outcome.pixels, None), Integrity(), blank=integrity.is_blank(outcome.pixels))
+        chart = Chart(outcome.pixels, None, read_lines=self._read_lines)
+        return Render(outcome, chart, Integrity(), blank=integrity.is_blank(outcome.pixels))
 
     def _add_features(self, charts: Sequence[Chart], specs: Sequence[FeatureSpec]) -> None:
         """Extract what the charts do not have yet; charts with the same picture share the work through the cache."""

@@ -109,6 +109,49 @@ def test_a_reference_as_a_picture(engine: Engine) -> None:
     assert result.reward == pytest.approx(2.0, abs=1e-6)
 
 
+LABELLED = """
+import matplotlib.pyplot as plt
+fig, axes = plt.subplots(1, 2, figsize=(9, 4))
+axes[0].bar(["North", "South", "East"], [3, 7, 5], color="#2ca02c")
+axes[0].set_title("Quarterly results")
+axes[0].set_ylabel("Million euros")
+axes[1].plot([1, 2, 3], [2, 4, 3], color="#d62728")
+axes[1].set_title("Trend of the year")
+fig.tight_layout()
+plt.show()
+"""
+
+
+def test_the_writing_and_the_axes_of_a_picture_are_read(engine: Engine) -> None:
+    pictures: list[bytes] = []
+    engine.renders = lambda _, data: pictures.append(data)
+    score(engine, LABELLED, returns=["render"], reference=Reference(code=LABELLED))
+    engine.renders = None
+    renamed = LABELLED.replace("Quarterly results", "Rainfall in Peru").replace("Million euros", "Days")
+    one_plot = LABELLED.replace("plt.subplots(1, 2", "plt.subplots(2, 2").replace("axes[", "axes[0, ")
+    right, wrong, moved = score(
+        engine,
+        LABELLED,
+        renamed,
+        one_plot,
+        reference=Reference(image=base64.b64encode(pictures[0]).decode()),
+        profile="fidelity",
+        returns=["evidence"],
+    )
+    assert right.reward is not None and wrong.reward is not None and moved.reward is not None
+    assert right.reward > 0.93 and right.reward > wrong.reward and right.reward > moved.reward
+    text, layout = right.signals["text"], right.signals["layout"]
+    assert text.value is not None and text.value > 0.85 and text.evidence and text.evidence["source"] == "ocr"
+    assert "Million euros" in [theirs for _, theirs, _ in text.evidence["pairs"]]
+    assert (
+        layout.value is not None and layout.value > 0.95 and layout.evidence and layout.evidence["source"] == "pixels"
+    )
+    assert (moved.signals["layout"].value or 0) < 0.6
+    lost = {"attributes", "data", "axes", "chart_type"}
+    assert {name for name, signal in right.signals.items() if signal.unavailable} == lost
+    assert sum(signal.weight for signal in right.signals.values()) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     "reference",
     [

@@ -22,9 +22,10 @@ def test_text_names_what_matched_what_is_missing_and_what_is_extra() -> None:
     ours = chart(texts=[text("Sales"), text("zzzz", role="legend")])
     theirs = chart(texts=[text("Sales"), text("Year", role="xlabel")])
     result = text_signal.soft(ours, theirs, TextOptions())
-    assert result.evidence == {"pairs": [("Sales", "Sales", 1.0)], "missing": ["Year"], "extra": ["zzzz"]}
+    found = {"pairs": [("Sales", "Sales", 1.0)], "missing": ["Year"], "extra": ["zzzz"], "source": "description"}
+    assert result.evidence == found
     nothing = text_signal.soft(chart(), theirs, TextOptions())
-    assert nothing.evidence == {"pairs": [], "missing": ["Sales", "Year"], "extra": []}
+    assert nothing.evidence == {"pairs": [], "missing": ["Sales", "Year"], "extra": [], "source": "description"}
     exact = text_signal.exact(ours, theirs, TextOptions())
     assert exact.evidence == {"pairs": [("Sales", "Sales", 1.0)], "missing": ["Year"], "extra": ["zzzz"]}
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chartreward.description import ChartDescription
 from worker.vision import FeatureSpec, View
+from worker.vision.ocr import ReadLines
 
 T = TypeVar("T")
 
@@ -20,14 +21,16 @@ T = TypeVar("T")
 class Chart:
     """A chart that was drawn (or a picture that was decoded).
 
-    `description` holds what the pixels support; it is None for a picture given without code. Signals share what they
-    derive of a chart through `derive`, so that a reference is worked out once for all its rollouts.
+    `description` holds what the pixels support; it is None for a picture given without code, whose writing `read_lines`
+    reads where OCR is installed. Signals share what they derive of a chart through `derive`, so that a reference is
+    worked out once for all its rollouts.
     """
 
     pixels: NDArray[np.uint8]
     description: ChartDescription | None
     code: str | None = None
     complete: bool = True
+    read_lines: ReadLines | None = None
     features: dict[FeatureSpec, list[View]] = field(default_factory=dict)
     derived: dict[Any, Any] = field(default_factory=dict)
     serial: int = field(default_factory=count().__next__)

@@ -9,6 +9,10 @@ max-average similarity of Mixed-R1 (arXiv 2505.24164), with a string kernel and 
 a string gains nothing.
 
 `text.exact` is the multiset F1 of the strings.
+
+A reference that is a picture is read by OCR (worker/similarity/picture.py). Then both sides give drawn lines, tick
+labels included and without roles, and the evidence says `source: "ocr"`; misread letters cost a little even for the
+right chart. Without OCR both signals are unavailable.
 """
 
 from __future__ import annotations
@@ -25,9 +29,11 @@ from chartreward.models import SignalResult
 from chartreward.profiles.options import TextOptions
 from worker.similarity.chart import Chart
 from worker.similarity.matching import MAX_PARTS, best_pairs
+from worker.similarity.picture import lines_of, split_lines
 from worker.similarity.signal import Signal, f1_result, unavailable
 
 MAX_CHARS = 300
+NO_OCR = "the reference is a picture, and no OCR is installed (requirements/ocr.txt)"
 MAX_SHOWN = 50  # of each kind in the evidence
 TICKS = frozenset({"xtick", "ytick", "ztick", "offset"})
 # Roles that readers do not tell apart.
@@ -68,6 +74,29 @@ def items(chart: Chart, ticks: bool) -> Items:
     return Items(strings, [FAMILIES.get(text.role, text.role) for text in texts], centers)
 
 
+def lines(chart: Chart) -> Items | None:
+    """Drawn lines, tick labels included: of a description, or read in a bare picture; None where no reader is."""
+    if chart.description is None:
+        found = chart.derive(lines_of)
+    else:
+        found = split_lines([text for text in chart.description.texts if text.visible and text.string.strip()])
+    if found is None:
+        return None
+    height, width = chart.pixels.shape[:2]
+    boxes = np.array([line.box for line in found], np.float64).reshape(-1, 4)[:MAX_PARTS]
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2 / np.hypot(width, height)
+    strings = [" ".join(line.string.split())[:MAX_CHARS] for line in found[:MAX_PARTS]]
+    return Items(strings, [""] * len(strings), centers)
+
+
+def both(generated: Chart, reference: Chart, options: TextOptions) -> tuple[Items, Items] | None:
+    """The texts of two charts in the form that both can give; None where the reference cannot be read."""
+    if generated.description is None or reference.description is None:
+        ours, theirs = generated.derive(lines), reference.derive(lines)
+        return None if ours is None or theirs is None else (ours, theirs)
+    return generated.derive(items, options.ticks), reference.derive(items, options.ticks)
+
+
 def similarities(ours: Items, theirs: Items, options: TextOptions) -> NDArray[np.float64]:
     """(n, m) similarities in [0, 1]."""
     table = cdist(
@@ -81,12 +110,16 @@ def similarities(ours: Items, theirs: Items, options: TextOptions) -> NDArray[np
 
 def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResult:
     """Soft F1 of the best pairing."""
-    if generated.description is None or reference.description is None:
-        return unavailable("the reference is a picture, and no OCR is installed")
-    ours, theirs = generated.derive(items, options.ticks), reference.derive(items, options.ticks)
+    given = both(generated, reference, options)
+    if given is None:
+        return unavailable(NO_OCR)
+    ours, theirs = given
+    source = "ocr" if reference.description is None else "description"
     if not ours.strings or not theirs.strings:
         missing, extra = theirs.strings[:MAX_SHOWN], ours.strings[:MAX_SHOWN]
-        return f1_result(0, len(ours.strings), len(theirs.strings), pairs=[], missing=missing, extra=extra)
+        return f1_result(
+            0, len(ours.strings), len(theirs.strings), pairs=[], missing=missing, extra=extra, source=source
+        )
     table = similarities(ours, theirs, options)
     pairs = best_pairs(table)
     unmatched = sorted(set(range(len(theirs.strings))) - {j for _, j in pairs})
@@ -98,15 +131,16 @@ def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResu
         pairs=[(ours.strings[i], theirs.strings[j], round(float(table[i, j]), 3)) for i, j in pairs[:MAX_SHOWN]],
         missing=[theirs.strings[j] for j in unmatched[:MAX_SHOWN]],
         extra=[ours.strings[i] for i in surplus[:MAX_SHOWN]],
+        source=source,
     )
 
 
 def exact(generated: Chart, reference: Chart, options: TextOptions) -> SignalResult:
     """Multiset F1 of equal strings."""
-    if generated.description is None or reference.description is None:
-        return unavailable("the reference is a picture, and no OCR is installed")
-    ours = Counter(generated.derive(items, options.ticks).strings)
-    theirs = Counter(reference.derive(items, options.ticks).strings)
+    given = both(generated, reference, options)
+    if given is None:
+        return unavailable(NO_OCR)
+    ours, theirs = (Counter(side.strings) for side in given)
     return f1_result(
         (ours & theirs).total(),
         ours.total(),
