@@ -11,6 +11,11 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from chartreward.cli_errors import CommandError, ExitStatus
+from chartreward.messages import WorkerInfo
+from chartreward.models import Problem
 
 Url = Annotated[str, typer.Option(help="A running service.", envvar="CHARTREWARD_URL")]
 Key = Annotated[str | None, typer.Option(help="API key.", envvar="CHARTREWARD_KEY")]
@@ -24,21 +29,40 @@ def register(app: typer.Typer) -> None:
     app.command("key")(make_key)
 
 
-def workers(url: Url = "http://127.0.0.1:8000", key: Key = None) -> None:
+def workers(
+    url: Url = "http://127.0.0.1:8000",
+    key: Key = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
     """List the workers of a service."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         answer = httpx.get(f"{url.rstrip('/')}/v1/workers", headers=headers, timeout=10)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    except httpx.InvalidURL as error:
+        raise CommandError(f"{url!r} is no URL: {error}") from None
+    try:
+        found = answer.json()
+        if answer.is_error:
+            problem = Problem.model_validate(found)
+            status = ExitStatus.UNAVAILABLE if problem.retryable else ExitStatus.FAILED
+            raise CommandError(f"{url}: {problem.status} {problem.code}: {problem.detail}", status)
+        infos = [WorkerInfo.model_validate(info) for info in found]
+    except (ValueError, TypeError):
+        raise CommandError(f"{url} does not answer like ChartReward ({answer.status_code}); is it one?") from None
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
     table = Table("name", "state", "done", "rss MB", "zygotes MB", "runtimes", "backbone", "level")
-    for info in answer.json():
-        numbers = [f"{info[name]:.0f}" for name in ("jobs_done", "rss_mb", "zygote_rss_mb")]
-        words = [", ".join(info["runtimes"]), info["default_backbone"], info["level"]]
-        table.add_row(info["name"], info["state"], *numbers, *words)
+    for info in infos:
+        color = {"idle": "green", "busy": "yellow", "refused": "red"}.get(info.state, "")
+        numbers = [f"{number:.0f}" for number in (info.jobs_done, info.rss_mb, info.zygote_rss_mb)]
+        level = Text(info.level, style="green" if info.level == "full" else "red")
+        words = [", ".join(info.runtimes), info.default_backbone]
+        table.add_row(Text(info.name), Text(info.state, style=color), *numbers, *map(Text, words), level)
     Console().print(table)
+    if not infos:
+        typer.echo("no worker serves", err=True)
+        raise typer.Exit(int(ExitStatus.UNAVAILABLE))
 
 
 def openapi() -> None:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from chartreward.cli_submit import LABELS, fail
+from chartreward.cli_errors import fail
+from chartreward.cli_submit import LABELS
 from chartreward.client import AsyncRewardClient
-from chartreward.errors import ChartRewardError, LabelError
+from chartreward.errors import LabelError
 from chartreward.progress import progress_bar
 
 SUFFIXES = {".py", ".png", ".jpg", ".jpeg", ".webp"}
@@ -39,17 +40,13 @@ def register_references(  # noqa: PLR0917 - a command's options
     id_column: Annotated[str, typer.Option(help="Column to write the ids to.")] = "reference_id",
 ) -> None:
     """Register every reference and write the data with a column of ids. Run it again to go on after an interruption."""
-    try:
-        if data.is_file():
-            _jsonl(data, output or data.with_suffix(".registered.jsonl"), url, key, column=column, id_column=id_column)
-        elif (data / "dataset_info.json").exists() or (data / "state.json").exists():
-            _hf_dataset(
-                data, output or data.with_name(data.name + ".registered"), url, key, column=column, id_column=id_column
-            )
-        else:
-            _folder(data, output or data / "references.jsonl", url, key, id_column)
-    except ChartRewardError as error:
-        fail(str(error))
+    if data.is_file():
+        _jsonl(data, output or data.with_suffix(".registered.jsonl"), url, key, column=column, id_column=id_column)
+    elif (data / "dataset_info.json").exists() or (data / "state.json").exists():
+        saved = output or data.with_name(data.name + ".registered")
+        _hf_dataset(data, saved, url, key, column=column, id_column=id_column)
+    else:
+        _folder(data, output or data / "references.jsonl", url, key, id_column)
 
 
 def _upload(labels: list[Any], kept: Path, url: str, key: str | None) -> list[str]:

@@ -28,8 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def serve(  # noqa: PLR0917 - a command's options
     host: Annotated[str, typer.Option(help="Address to listen on.", envvar="CHARTREWARD_HOST")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", envvar="CHARTREWARD_PORT")] = 8000,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; default: one a core.")] = None,
+    port: Annotated[int, typer.Option(help="Port to listen on.", envvar="CHARTREWARD_PORT", min=1, max=65535)] = 8000,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one a core.")] = None,
     redis: Annotated[str | None, typer.Option(help="URL of a running Redis; default: start one here.")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="Score the bundled examples and show them.")] = False,
     once: Annotated[bool, typer.Option("--once", help="With --examples: stop after the table.")] = False,

@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from chartreward.cli_errors import CommandError, ExitStatus, fail
 from chartreward.client import RewardClient
-from chartreward.errors import ChartRewardError
 from chartreward.models import ItemResult, Returnable
 from chartreward.progress import progress_bar
 from chartreward.report import write_report
@@ -46,23 +46,17 @@ def submit(  # noqa: PLR0917 - a command's options
     interruption: what OUTPUT holds (or OUTPUT.partial, until it is complete) is not scored again, unless it has no
     reward or is of another profile. For other data use another OUTPUT.
     """
-    try:
-        rows = read_rows(file, completion, reference)
-        done = score_rows(rows, output, url, key, profile=profile, runtime=runtime, render=report is not None)
-        write_output(output, rows, done)
-        if report is not None:
-            write_report(report, rows, done, url=url, key=key, most=report_items)
-    except ChartRewardError as error:
-        fail(str(error))
+    rows = read_rows(file, completion, reference)
+    done = score_rows(rows, output, url, key, profile=profile, runtime=runtime, render=report is not None)
+    write_output(output, rows, done)
+    if report is not None:
+        write_report(report, rows, done, url=url, key=key, most=report_items)
     show_summary(done)
     if any(result.reward is None for result in done.values()):
-        fail("some items have no reward: the service failed, or a reference is bad; run the same command again")
-
-
-def fail(message: str) -> NoReturn:
-    """Say what went wrong and end with status 1."""
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
+        fail(
+            "some items have no reward: the service failed, or a reference is bad; run the same command again",
+            ExitStatus.UNAVAILABLE,
+        )
 
 
 def read_rows(file: Path, completion: str | None, reference: str | None) -> list[dict[str, Any]]:
@@ -92,7 +86,8 @@ def _field(record: Mapping[str, Any], given: str | None, known: tuple[str, ...],
     for name in (given,) if given else known:
         if name in record:
             return name
-    fail(f"{where}: no field {given or ' or '.join(known)}; name it with {option} (fields: {', '.join(record)})")
+    wanted = given or " or ".join(known)
+    raise CommandError(f"{where}: no field {wanted}; name it with {option} (fields: {', '.join(record)})")
 
 
 def score_rows(

@@ -94,8 +94,12 @@ def _fetched(url: str, http: httpx.Client, pictures: dict[str, str | None]) -> s
             answer = http.get(url)
         except httpx.HTTPError:
             answer = None
-        good = answer is not None and answer.status_code == 200 and answer.content.startswith(b"\x89PNG")
-        pictures[url] = (
-            "data:image/png;base64," + base64.b64encode(answer.content).decode() if answer and good else None
-        )
+        pictures[url] = data_url(answer.content if answer is not None and answer.status_code == 200 else None)
     return pictures[url]
+
+
+def data_url(picture: bytes | None) -> str | None:
+    """A PNG as a data URL; `None` for anything else."""
+    if picture is None or not picture.startswith(b"\x89PNG"):
+        return None
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
