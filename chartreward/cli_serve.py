@@ -73,7 +73,8 @@ def example_table(url: str) -> Table:
         }
         for example in examples
     ]
-    answer = httpx.post(f"{url}/v1/rewards", params={"wait": 120}, json={"items": items}, timeout=130)
+    body = {"items": items, "return": ["description", "render", "evidence"]}  # so that the page can show the batch
+    answer = httpx.post(f"{url}/v1/rewards", params={"wait": 120}, json=body, timeout=130)
     answer.raise_for_status()
     batch = answer.json()
     if batch["status"] != "completed":

@@ -19,7 +19,7 @@ from service.hub import Hub
 from service.intake import Intake
 from service.middleware import Surroundings
 from service.recent import Recent
-from service.routes import nemo_gym, operations, references, rewards, trainers
+from service.routes import nemo_gym, operations, page, references, rewards, trainers
 from service.settings import ServiceSettings
 from service.state import State
 
@@ -62,10 +62,11 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
             await redis.aclose()
             await pool.aclose()
 
-    app = FastAPI(title="ChartReward", version=__version__, lifespan=life, docs_url="/docs", redoc_url=None)
+    # FastAPI's own viewer would load its script from a CDN; the document itself is at /openapi.json.
+    app = FastAPI(title="ChartReward", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
     problems.install(app)
     openapi.install(app)
-    for module in (rewards, references, operations, trainers, nemo_gym):
+    for module in (rewards, references, operations, trainers, nemo_gym, page):
         app.include_router(module.router)
     app.add_middleware(Surroundings, settings=settings)
     return app

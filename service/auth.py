@@ -14,7 +14,8 @@ from starlette.datastructures import Headers, QueryParams
 from service.problems import ProblemError
 from service.settings import ServiceSettings
 
-HEALTH_PATHS = frozenset({"/", "/healthz", "/readyz", "/health", "/ping", "/v1/ping", "/metrics"})
+PAGE = "/"  # its files, below /assets/, too: they hold no data, and ask for a key themselves
+HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/health", "/ping", "/v1/ping", "/metrics"})
 
 
 def sha256_hex(key: str) -> str:
@@ -38,8 +39,9 @@ def presented_key(headers: Headers, query: QueryParams) -> str | None:
 
 def authenticate(settings: ServiceSettings, path: str, headers: Headers, query: QueryParams) -> str:
     """The name of the key's owner; `anonymous` where no key is needed. Raises ProblemError (401)."""
-    is_health = path in HEALTH_PATHS or path.startswith("/assets/")
-    if not settings.api_keys or (is_health and not settings.auth_health):
+    is_page = path == PAGE or path.startswith("/assets/")
+    is_health = path in HEALTH_PATHS and not settings.auth_health
+    if not settings.api_keys or is_page or is_health:
         return "anonymous"
     key = presented_key(headers, query)
     digest = sha256_hex(key) if key else ""
