@@ -79,7 +79,7 @@ setup-dev: setup .venv/.dev
 	@mkdir -p $(@D) && touch $@
 
 docs: setup-dev ## the documentation site, strict
-	@$(PY) -m mkdocs build --strict -q
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -q $(ARGS)
 
 clean:
 	rm -rf .venv .runtimes .run .cache

@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any
 
 from worker.settings import JudgeSettings
-from worker.similarity import (
-    attributes,
-    axes,
-    chart_type,
-    chartmimic,
-    code,
-    color,
-    data,
-    execution,
-    grid,
-    layout,
-    legend,
-    plot2code,
-    ssim,
-    style,
-    text,
-)
 from worker.similarity.chart import Chart
 from worker.similarity.judge import judge_signal
 from worker.similarity.signal import Signal
 from worker.similarity.visual import visual_signal
 
-SIGNALS: dict[str, Signal] = {
-    signal.name: signal
-    for signal in [
-        execution.SIGNAL,
-        attributes.SIGNAL,
-        *text.SIGNALS,
-        layout.SIGNAL,
-        color.SIGNAL,
-        chart_type.SIGNAL,
-        data.SIGNAL,
-        legend.SIGNAL,
-        grid.SIGNAL,
-        axes.SIGNAL,
-        style.SIGNAL,
-        code.SIGNAL,
-        ssim.SIGNAL,
-        *chartmimic.SIGNALS,
-        plot2code.SIGNAL,
-    ]
-}
+# Each has a SIGNAL or SIGNALS: a new signal is one line here.
+MODULES = (
+    "execution",
+    "attributes",
+    "text",
+    "layout",
+    "color",
+    "chart_type",
+    "data",
+    "legend",
+    "grid",
+    "axes",
+    "style",
+    "code",
+    "ssim",
+    "chartmimic",
+    "plot2code",
+)
+
+
+def _signals(name: str) -> Sequence[Signal]:
+    module: Any = import_module(f"{__name__}.{name}")
+    found: Sequence[Signal] = getattr(module, "SIGNALS", None) or [module.SIGNAL]
+    return found
+
+
+SIGNALS: dict[str, Signal] = {signal.name: signal for name in MODULES for signal in _signals(name)}
 
 __all__ = ["SIGNALS", "Chart", "Signal", "available_signals"]
 
