@@ -7,6 +7,7 @@ item happens inside one script (`chartreward.scripts`), so that a process may di
 - `cr:res:<key>`: its result, once known. `cr:out:<batch>`: the stream of keys that finished for a batch.
 - `cr:turns:<lane>`: the RQ queues that have jobs, in turn: each batch has a queue of its own and the lanes
   (runtime and priority) go round, so a small batch does not wait for a large one.
+- `cr:ref:<id>`, `cr:png:<sha>`, `cr:batch:<id>`: references, renders, batches. Each kind stays below a cap.
 - `cr:hand:<worker>`: the job a worker holds, until it is done or taken back.
 """
 
@@ -34,6 +35,10 @@ COUNTERS = "cr:counters"  # hash: what /metrics shows, counted where it happens
 BELL = "cr:bell"  # one token a queued job wakes an idle worker
 DONE_CHANNEL = "cr:done"  # batch ids with news
 CANARY = "cr:canary"  # when the last canary came through, and what it took
+KINDS = {"res": "results", "png": "renders", "ref": "references", "batch": "batches"}  # what the store holds
+# Keys without a time to live; each is bounded by what is under way, by the fleet, or in itself.
+LASTING = (INFLIGHT, WORKERS, COUNTERS, "cr:turns:", "cr:hand:", "rq:queues", "rq:workers")
+MIB = 1024 * 1024
 HEARTBEAT_TTL_S = 6
 RESULT_TTL_S = 3600  # results, batches and their streams; a setting of both sides
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"

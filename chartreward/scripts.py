@@ -25,22 +25,125 @@ local function slice(from, count)
 end
 """
 
-# ARGV: result ttl, keys... -> the results (or false), each kept for another ttl
-LOOKUP = """
+# The store: values of one kind (res, png, ref, batch) lie under `cr:<kind>:<name>` with a time to live. Beside them
+# `cr:kept:<kind>` (name -> when it ends) and `cr:bytes:<kind>` (name -> size, and their `total`) keep count, so that
+# a kind stays below its cap: what would end first goes first. A batch counts twice: its stream is about as large.
+_STORE = """
+local function seconds()
+  local time = redis.call('TIME')
+  return time[1] + time[2] / 1e6
+end
+local function outlive(kind, ttl)
+  for _, index in ipairs({'cr:kept:' .. kind, 'cr:bytes:' .. kind}) do
+    if redis.call('TTL', index) < ttl + 60 then redis.call('EXPIRE', index, ttl + 120) end
+  end
+end
+local function drop(kind, name)
+  redis.call('DEL', 'cr:' .. kind .. ':' .. name)
+  if kind == 'batch' then redis.call('DEL', 'cr:out:' .. name) end
+  local size = tonumber(redis.call('HGET', 'cr:bytes:' .. kind, name) or 0)
+  redis.call('HDEL', 'cr:bytes:' .. kind, name)
+  return tonumber(redis.call('HINCRBY', 'cr:bytes:' .. kind, 'total', -size))
+end
+local function purge(kind, count)
+  local ended = redis.call('ZRANGEBYSCORE', 'cr:kept:' .. kind, '-inf', seconds(), 'LIMIT', 0, count)
+  for _, name in ipairs(ended) do
+    redis.call('ZREM', 'cr:kept:' .. kind, name)
+    drop(kind, name)
+  end
+  return #ended
+end
+local function touch(kind, name, ttl)
+  if redis.call('EXPIRE', 'cr:' .. kind .. ':' .. name, ttl) == 0 then return 0 end
+  redis.call('ZADD', 'cr:kept:' .. kind, seconds() + ttl, name)
+  return 1
+end
+local function keep(kind, name, value, ttl, most)
+  local size = #value * (kind == 'batch' and 2 or 1)
+  local before = tonumber(redis.call('HGET', 'cr:bytes:' .. kind, name) or 0)
+  redis.call('SET', 'cr:' .. kind .. ':' .. name, value, 'EX', ttl)
+  redis.call('HSET', 'cr:bytes:' .. kind, name, size)
+  redis.call('ZADD', 'cr:kept:' .. kind, seconds() + ttl, name)
+  local total = tonumber(redis.call('HINCRBY', 'cr:bytes:' .. kind, 'total', size - before))
+  outlive(kind, ttl)
+  if purge(kind, 64) > 0 then total = tonumber(redis.call('HGET', 'cr:bytes:' .. kind, 'total')) end
+  while total > most do
+    local first = redis.call('ZPOPMIN', 'cr:kept:' .. kind)
+    if #first == 0 then break end
+    total = drop(kind, first[1])
+    redis.call('HINCRBY', 'cr:counters', 'evicted:' .. kind, 1)
+  end
+end
+"""
+
+# ARGV: kind, name, value, ttl, largest bytes of the kind, 1 to leave a value that is there
+KEEP = (
+    _STORE
+    + """
+if ARGV[6] == '1' and touch(ARGV[1], ARGV[2], ARGV[4]) == 1 then return 0 end
+keep(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
+return 1
+"""
+)
+
+# ARGV: kind, ttl, names... -> for each 1 when it is there, kept for another ttl
+TOUCH = (
+    _STORE
+    + """
+local there = {}
+for i = 3, #ARGV do there[#there + 1] = touch(ARGV[1], ARGV[i], tonumber(ARGV[2])) end
+outlive(ARGV[1], tonumber(ARGV[2]))
+return there
+"""
+)
+
+# ARGV: kinds... -> for each its number of values and their bytes
+USAGE = (
+    _STORE
+    + """
 local found = {}
-for i = 2, #ARGV do
-  local key = 'cr:res:' .. ARGV[i]
-  local value = redis.call('GET', key)
-  if value then redis.call('EXPIRE', key, ARGV[1]) end
-  found[#found + 1] = value or false
+for _, kind in ipairs(ARGV) do
+  while purge(kind, 1000) == 1000 do end
+  found[#found + 1] = redis.call('ZCARD', 'cr:kept:' .. kind)
+  found[#found + 1] = tonumber(redis.call('HGET', 'cr:bytes:' .. kind, 'total') or 0)
 end
 return found
 """
+)
+
+# ARGV: how many of the oldest items to look at. Items under way whose record has expired are under way no more: nobody
+# closed their batch and no worker came for them. -> how many those were
+PRUNE = """
+local gone = 0
+for _, key in ipairs(redis.call('ZRANGE', 'cr:inflight', 0, ARGV[1] - 1)) do
+  if redis.call('EXISTS', 'cr:fly:' .. key) == 0 then gone = gone + redis.call('ZREM', 'cr:inflight', key) end
+end
+return gone
+"""
+
+# ARGV: result ttl, keys... -> the results (or false), each kept for another ttl
+LOOKUP = (
+    _STORE
+    + """
+local found, any = {}, false
+for i = 2, #ARGV do
+  local value = redis.call('GET', 'cr:res:' .. ARGV[i])
+  if value then
+    touch('res', ARGV[i], ARGV[1])
+    any = true
+  end
+  found[#found + 1] = value or false
+end
+if any then outlive('res', tonumber(ARGV[1])) end
+return found
+"""
+)
 
 # ARGV: batch, its deadline, now, lane, queue, job, ttl, stream ttl, number of keys, keys..., RQ job fields
 # and values... -> number of keys that are new; a known result is delivered, work under way is joined
 SUBMIT = (
-    _ENQUEUE
+    _STORE
+    + _ENQUEUE
     + """
 local batch, deadline, now, lane, queue, job = unpack(slice(1, 6))
 local ttl, stream_ttl, count = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -48,8 +151,7 @@ local fresh, delivered = 0, 0
 for i = 10, 9 + count do
   local key = ARGV[i]
   local fly = 'cr:fly:' .. key
-  if redis.call('EXISTS', 'cr:res:' .. key) == 1 then
-    redis.call('EXPIRE', 'cr:res:' .. key, stream_ttl)
+  if touch('res', key, stream_ttl) == 1 then
     local status = string.match(redis.call('GETRANGE', 'cr:res:' .. key, 0, 31), '^[%l_]*')
     redis.call('XADD', 'cr:out:' .. batch, '*', 'k', key, 's', status)
     redis.call('EXPIRE', 'cr:out:' .. batch, stream_ttl)
@@ -114,16 +216,18 @@ end
 return wanted
 """
 
-# ARGV: key, result, result ttl (0: not cached), stream ttl, status, lanes that go first...
+# ARGV: key, result, result ttl (0: not cached), stream ttl, status, bytes of results at most, lanes that go first...
 # -> {batches told (0: somebody else finished it or nobody waits), jobs waiting in those lanes}
-FINISH = """
+FINISH = (
+    _STORE
+    + """
 local key, record, ttl, stream_ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local fields = redis.call('HGETALL', 'cr:fly:' .. key)
 local told = 0
 if #fields > 0 then
   redis.call('DEL', 'cr:fly:' .. key)
   redis.call('ZREM', 'cr:inflight', key)
-  if ttl > 0 then redis.call('SET', 'cr:res:' .. key, record, 'EX', ttl) end
+  if ttl > 0 then keep('res', key, record, ttl, tonumber(ARGV[6])) end
   for f = 1, #fields, 2 do
     if fields[f] ~= 'job' then
       local batch = string.sub(fields[f], 3)
@@ -138,9 +242,10 @@ if #fields > 0 then
   redis.call('HINCRBY', 'cr:counters', 'outcome:' .. ARGV[5], 1)
 end
 local urgent = 0
-for i = 6, #ARGV do urgent = urgent + redis.call('LLEN', 'cr:turns:' .. ARGV[i]) end
+for i = 7, #ARGV do urgent = urgent + redis.call('LLEN', 'cr:turns:' .. ARGV[i]) end
 return {told, urgent}
 """
+)
 
 # ARGV: worker, job. The job is over; its hash goes.
 RELEASE = """

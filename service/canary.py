@@ -10,7 +10,7 @@ import orjson
 import structlog
 from redis.exceptions import RedisError
 
-from chartreward import ledger
+from chartreward import ledger, scripts
 from chartreward.models import Item, Reference, RewardRequest, Status
 from service.problems import ProblemError
 from service.state import State
@@ -25,6 +25,7 @@ ax.set_title("canary")
 LOCK = "cr:canary:lock"
 DEADLINE_S = 30.0
 START_PERIOD_S = 0.3
+PRUNED = 256  # of the oldest items under way, looked at every round
 
 
 async def run(state: State) -> None:
@@ -36,6 +37,7 @@ async def run(state: State) -> None:
                 await state.fleet.refresh(force=True)
                 period = START_PERIOD_S
             elif await state.redis.set(LOCK, "1", nx=True, px=int(period * 900)):
+                await state.redis.eval(scripts.PRUNE, 0, PRUNED)
                 period -= min(period - START_PERIOD_S, await _fly(state))
         except (RedisError, ProblemError, OSError) as error:
             log.warning("no canary", error=str(error))

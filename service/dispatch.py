@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from chartreward import __version__, ledger, scripts
 from chartreward.ledger import Record
-from chartreward.models import ItemError, ItemResult, Status
+from chartreward.models import ItemError, ItemResult, Reference, Status
 from service import recent
 from service.batch import Batch
 from service.fleet import Fleet
@@ -48,6 +48,8 @@ class Dispatcher:
         self._lookup = redis.register_script(scripts.LOOKUP)
         self._submit = redis.register_script(scripts.SUBMIT)
         self._close = redis.register_script(scripts.CLOSE)
+        self._keep = redis.register_script(scripts.KEEP)
+        self._touch = redis.register_script(scripts.TOUCH)
 
     # --- submit -------------------------------------------------------------------------------
 
@@ -77,9 +79,8 @@ class Dispatcher:
         life = self._life(plan.deadline)
         async with self.redis.pipeline(transaction=False) as pipeline:
             for content_id in {plan.work[key].reference for key in missing} & plan.references.keys():
-                content = plan.references[content_id].model_dump_json(exclude_none=True)
-                pipeline.set(ledger.reference_key(content_id), content, ex=self.settings.reference_ttl_s)
-            pipeline.set(ledger.batch_key(batch.id), batch.pack(), ex=life)
+                await self.keep_reference(content_id, plan.references[content_id], pipeline)
+            await self._keep_batch(batch, life, pipeline)
             if owner is not None:
                 recent.note(pipeline, owner, batch, life)
             await pipeline.execute()
@@ -112,15 +113,23 @@ class Dispatcher:
                     await self._submit(args=[*head, len(own), *own, *fields], client=pipeline)
                 await pipeline.execute()
 
+    async def keep_reference(self, content_id: str, reference: Reference, client: Redis | None = None) -> None:
+        """Store a reference, or keep it for longer where it is already."""
+        content = reference.model_dump_json(exclude_none=True)
+        most = self.settings.keep_references_mb * ledger.MIB
+        await self._keep(args=["ref", content_id, content, self.settings.reference_ttl_s, most, 1], client=client)
+
+    async def _keep_batch(self, batch: Batch, life_s: int, client: Redis) -> None:
+        most = self.settings.keep_batches_mb * ledger.MIB
+        await self._keep(args=["batch", batch.id, batch.pack(), life_s, most, 0], client=client)
+
     async def _check_references(self, plan: Plan) -> None:
         """Registered references must still be there; using one keeps it."""
         if not plan.known_references:
             return
         names = list({name for name, _ in plan.known_references})
-        async with self.redis.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.expire(ledger.reference_key(name), self.settings.reference_ttl_s)
-            there = dict(zip(names, await pipeline.execute(), strict=True))
+        found = cast("list[int]", await self._touch(args=["ref", self.settings.reference_ttl_s, *names]))
+        there = dict(zip(names, found, strict=True))
         lost = [(name, where) for name, where in plan.known_references if not there[name]]
         if lost:
             errors = [
@@ -226,9 +235,8 @@ class Dispatcher:
         """After Redis was away: make sure everything is still there."""
         async with self.redis.pipeline(transaction=False) as pipeline:
             for content_id, reference in plan.references.items():
-                content = reference.model_dump_json(exclude_none=True)
-                pipeline.set(ledger.reference_key(content_id), content, ex=self.settings.reference_ttl_s, nx=True)
-            pipeline.set(ledger.batch_key(batch.id), batch.pack(), ex=self._life(plan.deadline))
+                await self.keep_reference(content_id, reference, pipeline)
+            await self._keep_batch(batch, self._life(plan.deadline), pipeline)
             await pipeline.execute()
         await self.enqueue(plan, batch.missing)
 

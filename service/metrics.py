@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chartreward import ledger
+from chartreward import ledger, scripts
 from service.state import State
 
 STAGES = ("queue", "exec", "draw", "score")
@@ -57,7 +57,8 @@ async def _shared(state: State) -> list[Metric]:
         pipeline.zcard(ledger.INFLIGHT)
         pipeline.zrange(ledger.INFLIGHT, 0, 0, withscores=True)
         pipeline.info("memory")
-        raw, inflight, oldest, memory = await pipeline.execute()
+        pipeline.eval(scripts.USAGE, 0, *ledger.KINDS)
+        raw, inflight, oldest, memory, usage = await pipeline.execute()
     counters = {name.decode(): int(value) for name, value in raw.items()}
     ready = await state.readiness.report()
     age = time.time() - oldest[0][1] if oldest else 0.0
@@ -84,8 +85,20 @@ async def _shared(state: State) -> list[Metric]:
     for name, text in totals.items():
         value = counters.get(f"{name}_total", 0)
         metrics.append(CounterMetricFamily(f"chartreward_{name}", text, value=value))
-    metrics.append(_stages(counters))
+    metrics += [_stages(counters), *_store(counters, usage)]
     return metrics
+
+
+def _store(counters: dict[str, int], usage: list[int]) -> list[Metric]:
+    """What lies in Redis, by kind."""
+    entries = GaugeMetricFamily("chartreward_store_entries", "Entries kept in Redis", labels=["kind"])
+    size = GaugeMetricFamily("chartreward_store_bytes", "Their bytes, which a cap bounds", labels=["kind"])
+    evicted = CounterMetricFamily("chartreward_store_evictions", "Entries dropped for the cap", labels=["kind"])
+    for place, (kind, name) in enumerate(ledger.KINDS.items()):
+        entries.add_metric([name], usage[2 * place])
+        size.add_metric([name], usage[2 * place + 1])
+        evicted.add_metric([name], counters.get(f"evicted:{kind}", 0))
+    return [entries, size, evicted]
 
 
 def _stages(counters: dict[str, int]) -> Metric:

@@ -9,8 +9,9 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chartreward.ledger import DEFAULT_REDIS_URL, RESULT_TTL_S, SECRETS, with_password
+from chartreward.models import Finite
 
-Infrastructure = Literal["error"] | float
+Infrastructure = Literal["error"] | Finite
 
 
 class ServiceSettings(BaseSettings):
@@ -50,6 +51,10 @@ class ServiceSettings(BaseSettings):
     deadline_s: float = Field(default=3600.0, gt=0, description="a batch's deadline unless it names its own")
     result_ttl_s: int = Field(default=RESULT_TTL_S, ge=60, description="how long results and batches are kept")
     reference_ttl_s: int = Field(default=604_800, ge=60, description="how long an unused reference is kept")
+    keep_references_mb: int = Field(
+        default=256, ge=64, description="references in Redis at most; the longest unused go first"
+    )
+    keep_batches_mb: int = Field(default=128, ge=16, description="batches in Redis at most; the oldest go first")
     default_runtime: str | None = Field(default=None, description="unset: the first runtime of the workers")
     chunk_items: int = Field(default=8, ge=1, le=64, description="most items of one job")
     canary_s: float = Field(default=6.0, gt=0, description="seconds between canaries")

@@ -136,4 +136,5 @@ def _crash(redis: Redis, chunk: WorkChunk, item: WorkItem, settings: WorkerSetti
     )
     log.error("code condemned", key=item.key, deaths=settings.max_deaths)
     ttl = settings.result_ttl_s
-    redis.eval(scripts.FINISH, 0, item.key, ledger.Record.of(result).pack(), ttl, ttl, Status.CRASHED.value)
+    most = settings.keep_results_mb * ledger.MIB
+    redis.eval(scripts.FINISH, 0, item.key, ledger.Record.of(result).pack(), ttl, ttl, Status.CRASHED.value, most)

@@ -80,6 +80,7 @@ class ChartWorker(SimpleWorker):
         self._begin = connection.register_script(scripts.BEGIN)
         self._finish = connection.register_script(scripts.FINISH)
         self._release = connection.register_script(scripts.RELEASE)
+        self._keep = connection.register_script(scripts.KEEP)
         self._held: tuple[str, str, str] | None = None
         self._queued = 0.0
         self._begun = 0.0
@@ -216,7 +217,8 @@ class ChartWorker(SimpleWorker):
         if time.time() - self._begun > SLICE_S:
             urgent.append(own)
         record = ledger.Record.of(result).pack()
-        arguments = [item.key, record, ttl if ledger.is_cacheable(status) else 0, ttl, status.value, *urgent]
+        cached, most = ttl if ledger.is_cacheable(status) else 0, self.settings.keep_results_mb * ledger.MIB
+        arguments = [item.key, record, cached, ttl, status.value, most, *urgent]
         _, waiting = cast("list[int]", self._persist(lambda: self._finish(args=arguments)))
         self.beat.finished(result)
         return waiting > 0
@@ -228,7 +230,8 @@ class ChartWorker(SimpleWorker):
 
     def _store_render(self, name: str, data: bytes) -> None:
         """The engine's hook: keep a picture for a while."""
-        self._persist(lambda: self.connection.set(ledger.render_key(name), data, ex=self.settings.render_ttl_s))
+        ttl, most = self.settings.render_ttl_s, self.settings.keep_renders_mb * ledger.MIB
+        self._persist(lambda: self._keep(args=["png", name, data, ttl, most, 1]))
 
     def _persist(self, change: Callable[[], T]) -> T:
         """Make a change in Redis; while Redis is away, wait for it: a result in hand is not thrown away."""

@@ -90,6 +90,8 @@ class WorkerSettings(BaseSettings):
     workers: int | None = Field(default=None, ge=1, description="worker processes; unset: one a core")
     result_ttl_s: int = Field(default=RESULT_TTL_S, ge=60, description="how long results and batches are kept")
     render_ttl_s: int = Field(default=900, ge=10, description="how long pictures are kept")
+    keep_results_mb: int = Field(default=384, ge=16, description="results in Redis at most; the oldest go first")
+    keep_renders_mb: int = Field(default=128, ge=16, description="pictures in Redis at most; the oldest go first")
     recycle_rss_mb: int = Field(default=2500, ge=200, description="a worker that grew beyond this is replaced")
     max_deaths: int = Field(
         default=3, ge=1, description="workers a code may take down, for whatever reason, before it ends as `crashed`"

@@ -40,7 +40,7 @@ async def register(request: Request) -> Any:
         raise invalid("id: register code or image; the id is the answer", (["id"], "not taken here"))
     content_id = state.intake.check_reference(reference, [])
     ttl = state.settings.reference_ttl_s
-    await state.redis.set(ledger.reference_key(content_id), reference.model_dump_json(exclude_none=True), ex=ttl)
+    await state.dispatcher.keep_reference(content_id, reference)
     kind = "code" if reference.code is not None else "image"
     return RegisteredReference(id=content_id, kind=kind, expires=time.time() + ttl)
 
