@@ -6,6 +6,7 @@ import base64
 import os
 import time
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,8 @@ def serve(  # noqa: PLR0917 - a command's options
     once: Annotated[bool, typer.Option("--once", help="With --examples: stop after the table.")] = False,
 ) -> None:
     """Start Redis, the API and the workers on this machine, and serve until Ctrl-C."""
+    if any(find_spec(name) is None for name in ("service", "worker")):
+        raise StackError("no service here: this command needs the repository's environment (make setup)")
     console = Console(stderr=True)
     started = time.monotonic()
     stack = Stack(host=host, port=port, workers=workers, redis_url=redis, env=_environment(host))
@@ -45,7 +48,7 @@ def serve(  # noqa: PLR0917 - a command's options
             stack.wait_ready()
         console.print(f"serving on {stack.url} (ready in {time.monotonic() - started:.1f} s)", highlight=False)
         if examples:
-            Console(width=110).print(example_table(stack.url))
+            Console(width=120).print(example_table(stack.url))
         if not once:
             console.print("Ctrl-C stops it")
             stack.serve_forever()

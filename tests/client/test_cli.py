@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -88,8 +89,8 @@ def test_score_through_a_service(base_url: str, tmp_path: Path, profile: str) ->
     assert found.id == "wrong_data.py" and found.reward is not None and 0 < found.reward <= 1
     page = Page((tmp_path / "p.html").read_text(encoding="utf-8"))
     assert f"{found.reward:.4f}" in page.text
-    for name, signal in found.signals.items():
-        assert name in page.text and f"{signal.value:.4f}" in page.text
+    for name, compared in found.signals.items():
+        assert name in page.text and f"{compared.value:.4f}" in page.text
     if profile == "fidelity":
         assert "polyline" in page.tags and "circle" in page.tags, "series are plotted over each other"
 
@@ -204,6 +205,36 @@ def test_settings_are_listed() -> None:
     shown = run("config").output
     for name in ("CHARTREWARD_API_KEYS", "CHARTREWARD_WEIGHTS", "CHARTREWARD_TIMEOUT_S=10.0"):
         assert name in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["config"], ["openapi"], ["serve"], ["score", SALES, SALES]], ids=lambda given: str(given[0])
+)
+def test_the_client_alone_says_what_it_lacks(arguments: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the wheel is installed there is no service and no worker."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("service", "worker")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "service", None)
+    monkeypatch.setitem(sys.modules, "worker", None)
+    result = run(*arguments)
+    assert result.exit_code == 1 and "make setup" in result.output, result.output
+    assert "Traceback" not in result.output
+
+
+def test_ctrl_c_ends_with_130() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        command = [sys.executable, "-c", "from chartreward.cli import main; main()", "workers", "--url"]
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with subprocess.Popen([*command, address], stderr=subprocess.PIPE, text=True) as process:
+            silent.settimeout(100)
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)  # the request is on its way: the command waits for its answer
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=100)
+        assert process.returncode == 130 and "Traceback" not in said, said
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
