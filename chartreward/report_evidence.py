@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from chartreward.description import ChartDescription
+from chartreward.description import ChartDescription, Mark
 from chartreward.models import SignalResult
 
 MAX_CHARS = 400
 MAX_ROWS = 200
 MAX_POINTS = 400
+MAX_PLOTS = 24
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -30,9 +31,11 @@ def evidence_html(
     parts = []
     if signal.layers:
         parts.append(_table(["stage", "cosine"], [[str(i), f"{x:.4f}"] for i, x in enumerate(signal.layers, 1)]))
-    for key, show in (("maps", _maps), ("pairs", _pairs), ("counts", _counts), ("axes", _axes)):
+    for key, show in (("maps", _maps), ("pairs", _pairs), ("counts", _counts)):
         if isinstance(evidence.get(key), list | dict):
             parts.append(show(evidence.pop(key)))
+    if name.endswith("layout"):
+        parts.append(_layout(evidence.pop("axes", None), ours, theirs))
     if isinstance(evidence.get("series"), list):
         parts.append(_series(evidence.pop("series"), ours, theirs))
     for key, title in (("missing", "Missing in the generated chart"), ("extra", "Only in the generated chart")):
@@ -41,7 +44,7 @@ def evidence_html(
     for key in ("jaccard", "parts"):
         if isinstance(evidence.get(key), dict):
             rows = [[_text(part), _number(value)] for part, value in evidence.pop(key).items()]
-            parts.append(_table(["part", key.removesuffix("s") if key == "parts" else key], rows))
+            parts.append(_table(["part", "similarity" if key == "parts" else key], rows))
     for key in [key for key, value in evidence.items() if isinstance(value, str | int | float)]:
         parts.append(f'<p class="muted">{escape(key)}: {_text(evidence.pop(key))}</p>')
     if evidence:
@@ -84,12 +87,36 @@ def _counts(counts: Any) -> str:
     return _table(["kind", "generated", "reference"], rows)
 
 
-def _axes(axes: Any) -> str:
-    """[generated axes, reference axes, overlap], by index."""
-    if not isinstance(axes, list):
-        return ""
-    rows = [[_number(cell) for cell in row] for row in axes if isinstance(row, list)]
-    return _table(["generated axes", "reference axes", "similarity"], rows)
+def _layout(pairs: Any, ours: ChartDescription | None, theirs: ChartDescription | None) -> str:
+    """[generated axes, reference axes, overlap] by index; both layouts are drawn, paired axes under one letter."""
+    paired = [row for row in pairs or [] if isinstance(row, list)]
+    letters = [{row[place]: chr(65 + number % 26) for number, row in enumerate(paired)} for place in (0, 1)]
+    cells = [
+        _cells(title, one, names)
+        for title, one, names in (("generated", ours, letters[0]), ("reference", theirs, letters[1]))
+        if one is not None
+    ]
+    rows = [[letters[0][row[0]], _number(row[2])] for row in paired]
+    return f'<div class="plots">{"".join(cells)}</div>{_table(["axes", "similarity"], rows)}'
+
+
+def _cells(title: str, description: ChartDescription, letters: dict[Any, str]) -> str:
+    drawn = []
+    for index, axes in enumerate(description.axes[:MAX_ROWS]):
+        left, top, right, bottom = axes.box
+        cell = axes.cell
+        place = f"{cell.nrows}×{cell.ncols}, row {cell.row_start}, column {cell.col_start}" if cell else "in no grid"
+        color = "#2f6fb3" if index in letters else "#d0021b"
+        drawn.append(
+            f"<g><title>axes {index}: {place}</title>"
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0, right - left):.1f}" height="{max(0, bottom - top):.1f}" '
+            f'fill="{color}22" stroke="{color}" stroke-width="2"/>'
+            f'<text x="{(left + right) / 2:.1f}" y="{(top + bottom) / 2:.1f}" font-size="40" text-anchor="middle">'
+            f"{letters.get(index, '')}</text></g>"
+        )
+    size = f"0 0 {description.width} {description.height}"
+    picture = f'<svg viewBox="{size}" role="img" aria-label="axes of the {title} chart">{"".join(drawn)}</svg>'
+    return f"<figure>{picture}<figcaption>axes, {title}</figcaption></figure>"
 
 
 def _unmatched(title: str, entries: Any, css: str) -> str:
@@ -101,7 +128,7 @@ def _unmatched(title: str, entries: Any, css: str) -> str:
     ]
     if not lines:
         return ""
-    return f'<h3 class="{css}">{title}</h3><ul>{"".join(lines[:MAX_ROWS])}</ul>'
+    return f'<h3 class="{css}">{title}</h3><ul class="tokens">{"".join(lines[:MAX_ROWS])}</ul>'
 
 
 def _entry(entry: Any) -> str:
@@ -109,55 +136,74 @@ def _entry(entry: Any) -> str:
 
 
 def _maps(stages: Any) -> str:
-    """Local cosines of every stage as a heat map: dark red where the charts differ."""
+    """Local cosines of every stage as a heat map over the generated chart (the page's style puts that below)."""
     figures = []
     for number, rows in enumerate(stages, 1):
         cells = "".join(
-            f'<rect x="{x}" y="{y}" width="1.02" height="1.02" fill="{_heat(value)}"><title>{value:.3f}</title></rect>'
+            f'<rect x="{x}" y="{y}" width="1.02" height="1.02" fill="#be1e2d" fill-opacity="{_heat(value)}">'
+            f"<title>{value:.3f}</title></rect>"
             for y, row in enumerate(rows)
             for x, value in enumerate(row)
         )
-        height, width = len(rows), len(rows[0]) if rows else 0
-        figures.append(
-            f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="stage {number}">{cells}</svg>'
-            f"<figcaption>stage {number}: dark where the charts differ</figcaption></figure>"
-        )
+        size = f"0 0 {len(rows[0]) if rows else 1} {len(rows) or 1}"
+        drawn = f'<svg viewBox="{size}" preserveAspectRatio="none" role="img" aria-label="stage {number}">{cells}</svg>'
+        figures.append(f"<figure>{drawn}<figcaption>stage {number}: red where the charts differ</figcaption></figure>")
     return f'<div class="maps">{"".join(figures)}</div>'
 
 
 def _heat(cosine: float) -> str:
-    """Near white where the charts agree, dark red where they do not."""
-    return f"hsl(8 75% {30 + 65 * max(0.0, min(1.0, cosine)):.0f}%)"
+    """Opacity: nothing where the charts agree."""
+    return f"{0.85 * max(0.0, min(1.0, 1 - cosine)) ** 0.5:.2f}"
 
 
 def _series(series: Any, ours: ChartDescription | None, theirs: ChartDescription | None) -> str:
-    """Series pairs [axes, axes, family, mark, mark, similarity]: a table, and the pairs drawn over each other."""
+    """Series pairs [axes, axes, family, mark, mark, similarity]: a table, and the pairs drawn over each other.
+
+    A mark that is null stands for all marks of its family in those axes.
+    """
     rows, plots = [], []
     for left, right, family, i, j, similarity in series:
         labels = [_label(ours, i), _label(theirs, j)]
         rows.append([_text(family), _number(left), _number(right), *labels, _number(similarity)])
-        plots.append(_plot(_points(ours, i), _points(theirs, j), family == "line"))
+        points = _series_points(ours, left, family, i), _series_points(theirs, right, family, j)
+        plots.append(_plot(*points, family == "line"))
     heads = ["series", "generated axes", "reference axes", "generated", "reference", "similarity"]
-    return f'{_table(heads, rows)}<div class="plots">{"".join(plots)}</div>'
-
-
-def _mark_data(description: ChartDescription | None, index: Any) -> dict[str, list[float | None]] | None:
-    if description is None or not isinstance(index, int) or not 0 <= index < len(description.marks):
-        return None
-    return description.marks[index].data
+    return f'{_table(heads, rows)}<div class="plots">{"".join(plots[:MAX_PLOTS])}</div>'
 
 
 def _label(description: ChartDescription | None, index: Any) -> str:
-    if _mark_data(description, index) is None or description is None:
-        return "" if index is None else _number(index)
+    if description is None or not isinstance(index, int) or not 0 <= index < len(description.marks):
+        return "all together" if index is None else _number(index)
     mark = description.marks[index]
     return " ".join(_text(part) for part in (*(mark.colors[:1] or mark.edgecolors[:1]), mark.label))
 
 
-def _points(description: ChartDescription | None, index: Any) -> list[tuple[float, float]]:
-    data = _mark_data(description, index) or {}
-    pairs = zip(data.get("x", []), data.get("y", []), strict=False)
-    return [(x, y) for x, y in pairs if x is not None and y is not None][:MAX_POINTS]
+def _series_points(
+    description: ChartDescription | None, axes: Any, family: Any, index: Any
+) -> list[tuple[float, float]]:
+    if description is None:
+        return []
+    marks = description.marks
+    if isinstance(index, int):
+        return _points(marks[index])[:MAX_POINTS] if 0 <= index < len(marks) else []
+    found = [point for mark in marks if mark.axes == axes and mark.kind == family for point in _points(mark)]
+    if family == "wedge":
+        found = [(float(place), share) for place, (_, share) in enumerate(found)]
+    return found[:MAX_POINTS]
+
+
+def _points(mark: Mark) -> list[tuple[float, float]]:
+    """A mark's x and y, else its angles as shares of the circle, else its values in order."""
+    data = mark.data
+    if "theta1" in data and "theta2" in data:
+        ends = zip(data["theta1"], data["theta2"], strict=False)
+        shares = [abs(end - start) / 360 for start, end in ends if start is not None and end is not None]
+        return [(float(place), share) for place, share in enumerate(shares)]
+    if "x" in data and "y" in data:
+        pairs = zip(data["x"], data["y"], strict=False)
+        return [(x, y) for x, y in pairs if x is not None and y is not None]
+    values = data.get("value") or next(iter(data.values()), [])
+    return [(float(place), value) for place, value in enumerate(values) if value is not None]
 
 
 def _plot(ours: list[tuple[float, float]], theirs: list[tuple[float, float]], joined: bool) -> str:

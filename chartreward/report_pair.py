@@ -44,10 +44,12 @@ td, th { overflow-wrap: anywhere; vertical-align: top }
 th { white-space: nowrap }
 .chip { border: 1px solid #8888; display: inline-block; height: .9rem; margin-right: .4rem; width: 1.6rem }
 .chip { border-radius: .2rem; vertical-align: -.12rem }
+ul.tokens { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0 }
 .bad-line { background: #d0021b33; display: block }
 .long { max-height: 8rem; overflow: auto }
 .maps, .plots { display: flex; flex-wrap: wrap; gap: 1rem }
 .maps svg, .plots svg { height: auto; width: 12rem }
+.maps svg { border: 1px solid #ddd; height: 8rem; width: 16rem }
 .plots svg { background: #fff; border: 1px solid #ddd }
 .bad { color: #a40000 }
 @media (prefers-color-scheme: dark) { .bar, .value { background: #333 } .bad { color: #ff8a80 } }
@@ -78,11 +80,14 @@ def pair_html(pair: Pair) -> str:
     parts = [_verdict(pair), _charts(pair), _signals(pair), _facts(pair)]
     parts.append(_code("Generated code", pair.code, result.error.line if result.error else None))
     parts.append(_code("Reference code", pair.reference_code, None))
+    ours = data_url(pair.picture(result.render.url)) if result.render else None
+    below = f".maps svg {{ background: url({ours}) 0 0 / 100% 100% }}" if ours else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>ChartReward: {escape(result.id or 'a pair')}</title><style>{STYLE}{PAIR_STYLE}</style></head><body>"
+        f"<title>ChartReward: {escape(result.id or 'a pair')}</title>"
+        f"<style>{STYLE}{PAIR_STYLE}{below}</style></head><body>"
         f"<h1>{escape(result.id or 'A scored pair')}</h1>{''.join(parts)}</body></html>\n"
     )
 
