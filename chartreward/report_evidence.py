@@ -104,18 +104,18 @@ def _cells(title: str, description: ChartDescription, letters: dict[Any, str]) -
     drawn = []
     for index, axes in enumerate(description.axes[:MAX_ROWS]):
         left, top, right, bottom = axes.box
+        size = f'width="{max(0, right - left):.1f}" height="{max(0, bottom - top):.1f}"'
         cell = axes.cell
         place = f"{cell.nrows}×{cell.ncols}, row {cell.row_start}, column {cell.col_start}" if cell else "in no grid"
         color = "#2f6fb3" if index in letters else "#d0021b"
         drawn.append(
             f"<g><title>axes {index}: {place}</title>"
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0, right - left):.1f}" height="{max(0, bottom - top):.1f}" '
-            f'fill="{color}22" stroke="{color}" stroke-width="2"/>'
+            f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="{color}22" stroke="{color}" stroke-width="2"/>'
             f'<text x="{(left + right) / 2:.1f}" y="{(top + bottom) / 2:.1f}" font-size="40" text-anchor="middle">'
             f"{letters.get(index, '')}</text></g>"
         )
-    size = f"0 0 {description.width} {description.height}"
-    picture = f'<svg viewBox="{size}" role="img" aria-label="axes of the {title} chart">{"".join(drawn)}</svg>'
+    whole = f"0 0 {description.width} {description.height}"
+    picture = f'<svg viewBox="{whole}" role="img" aria-label="axes of the {title} chart">{"".join(drawn)}</svg>'
     return f"<figure>{picture}<figcaption>axes, {title}</figcaption></figure>"
 
 
