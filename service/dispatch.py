@@ -25,7 +25,7 @@ from service.settings import ServiceSettings
 LOOKUP_KEYS = 512
 SUBMIT_CHUNKS = 64
 LOOK_S = 2.0  # a waiting request looks for itself this often, should a wake-up get lost
-GRACE_S = 900  # what lies in Redis outlives a batch's deadline by this
+GRACE_S = 900  # what lies in Redis outlives a batch's deadline by this, or by the time results are kept, if less
 
 
 T = TypeVar("T")
@@ -155,7 +155,8 @@ class Dispatcher:
 
     def _life(self, deadline: float) -> int:
         """Seconds to keep what belongs to a batch."""
-        return max(self.settings.result_ttl_s, int(deadline - time.time()) + GRACE_S)
+        ttl = self.settings.result_ttl_s
+        return max(ttl, int(deadline - time.time()) + min(ttl, GRACE_S))
 
     # --- read ---------------------------------------------------------------------------------
 
