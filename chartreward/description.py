@@ -13,10 +13,29 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DESCRIPTION_VERSION = 1
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+# What one figure may claim. The harness in the jail keeps below all of these and then says `truncated`; a description
+# that exceeds one is no result. They bound what a hostile description can cost whoever reads it.
+MAX_MAGNITUDE = 1e150  # so that products of two numbers stay finite
+MAX_POINTS = 2000  # values in one column of a mark
+MAX_COLUMNS = 8
+MAX_AXES = 2000
+MAX_MARKS = 6000
+MAX_TEXTS = 6000
+MAX_LEGENDS = 2000
+MAX_CALLS = 30_000
+MAX_CALL_COLORS = 5000
+MAX_LINES = 20_000
+LARGEST = 2**53
+
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Place = Annotated[int, Field(ge=0, lt=MAX_AXES)]
 Box = tuple[Number, Number, Number, Number]
 Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 Short = Annotated[str, Field(max_length=4000)]
+# `#RRGGBB`, or the name of a colour map, which never begins with a hash.
+CallColor = Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6}|[^#].*)$", max_length=80)]
+ColumnName = Annotated[str, Field(max_length=40)]
 
 TextRole = Literal[
     "suptitle",
@@ -66,10 +85,10 @@ class GridCell(Claim):
 
     nrows: int = Field(ge=1, le=10_000)
     ncols: int = Field(ge=1, le=10_000)
-    row_start: int = Field(ge=0)
-    row_end: int = Field(ge=0)
-    col_start: int = Field(ge=0)
-    col_end: int = Field(ge=0)
+    row_start: int = Field(ge=0, le=10_000)
+    row_end: int = Field(ge=0, le=10_000)
+    col_start: int = Field(ge=0, le=10_000)
+    col_end: int = Field(ge=0, le=10_000)
 
 
 class Text(Claim):
@@ -77,7 +96,7 @@ class Text(Claim):
 
     string: Short
     role: TextRole
-    axes: int | None = Field(default=None, description="index into `axes`; null: the figure's own")
+    axes: Place | None = Field(default=None, description="index into `axes`; null: the figure's own")
     box: Box
     size: Number = Field(ge=0, description="points")
     color: Color
@@ -97,16 +116,18 @@ class Mark(Claim):
     """
 
     kind: MarkKind
-    axes: int
+    axes: Place
     box: Box
     label: Short = ""
     colors: list[Color] = Field(default_factory=list, max_length=256, description="face colours, drawn order, distinct")
     edgecolors: list[Color] = Field(default_factory=list, max_length=256)
     alpha: Number = Field(default=1.0, ge=0, le=1)
     colormap: Short | None = None
-    count: int = Field(default=0, ge=0)
-    data: dict[str, list[Number | None]] = Field(default_factory=dict)
-    shape: list[int] | None = Field(default=None, description="rows, columns of an image or mesh")
+    count: Count = 0
+    data: dict[ColumnName, Annotated[list[Number | None], Field(max_length=MAX_POINTS)]] = Field(
+        default_factory=dict, max_length=MAX_COLUMNS
+    )
+    shape: list[Count] | None = Field(default=None, max_length=3, description="rows, columns of an image or mesh")
     orientation: Literal["vertical", "horizontal"] | None = None
     linestyle: Short | None = None
     linewidth: Number | None = None
@@ -142,7 +163,7 @@ class Axes(Claim):
     facecolor: Color = "#ffffff"
     frame: bool = True
     colorbar: bool = Field(default=False, description="the axes of a colour bar")
-    twin: int | None = Field(default=None, description="index of the axes this one lies on (twinx, twiny)")
+    twin: Place | None = Field(default=None, description="index of the axes this one lies on (twinx, twiny)")
     visible: bool = True
 
 
@@ -156,11 +177,11 @@ class LegendEntry(Claim):
 class Legend(Claim):
     """One legend; `axes` is null for a figure legend."""
 
-    axes: int | None = None
+    axes: Place | None = None
     box: Box
     title: Short = ""
     entries: list[LegendEntry] = Field(default_factory=list, max_length=1000)
-    columns: int = 1
+    columns: int = Field(default=1, ge=-LARGEST, le=LARGEST)
     frame: bool = True
     visible: bool = True
 
@@ -169,7 +190,11 @@ class Call(Claim):
     """One outermost plotting call as ChartMimic's evaluators count it."""
 
     name: Short = Field(description="defining file and function, e.g. `_axes.py bar` or `PolarAxes.plot`")
-    colors: list[Short] = Field(default_factory=list, description="final colours of what it drew: #RRGGBB or colormap")
+    colors: list[CallColor] = Field(
+        default_factory=list,
+        max_length=MAX_CALL_COLORS,
+        description="final colours of what it drew: #RRGGBB or colormap",
+    )
     counted: bool = Field(
         default=True,
         description="false: a function that ChartMimic watches for colours alone, all its calls",
@@ -180,19 +205,21 @@ class ChartDescription(Claim):
     """Everything read from one drawn figure."""
 
     version: Literal[1] = 1
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    width: int = Field(ge=1, le=LARGEST)
+    height: int = Field(ge=1, le=LARGEST)
     dpi: Number = 100.0
     figsize: tuple[Number, Number] = Field(description="inches")
     facecolor: Color = "#ffffff"
     tight: bool = Field(default=False, description="drawn with the tight bounding box the code asked for")
-    axes: list[Axes] = Field(default_factory=list, max_length=2000)
-    texts: list[Text] = Field(default_factory=list, max_length=20_000)
-    marks: list[Mark] = Field(default_factory=list, max_length=20_000)
-    legends: list[Legend] = Field(default_factory=list, max_length=2000)
-    figures: int = Field(default=1, ge=0, description="how many figures the code made")
+    axes: list[Axes] = Field(default_factory=list, max_length=MAX_AXES)
+    texts: list[Text] = Field(default_factory=list, max_length=MAX_TEXTS)
+    marks: list[Mark] = Field(default_factory=list, max_length=MAX_MARKS)
+    legends: list[Legend] = Field(default_factory=list, max_length=MAX_LEGENDS)
+    figures: int = Field(default=1, ge=0, le=LARGEST, description="how many figures the code made")
     truncated: bool = Field(default=False, description="some lists were cut at their caps")
-    calls: list[Call] | None = Field(default=None, description="only when the profile needs them")
+    calls: list[Call] | None = Field(default=None, max_length=MAX_CALLS, description="only when the profile needs them")
     text_lines: list[Short] | None = Field(
-        default=None, description="drawn lines of text after tick removal; only when the profile needs them"
+        default=None,
+        max_length=MAX_LINES,
+        description="drawn lines of text after tick removal; only when the profile needs them",
     )

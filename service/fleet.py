@@ -53,6 +53,13 @@ class Fleet:
         """Workers whose engine is up."""
         return [info for info in self.workers if info.runtimes and info.state != "refused"]
 
+    @property
+    def level(self) -> str | None:
+        """`full`, or what the first worker says that is not; None before any worker has started."""
+        known = self.serving or ([self.last_known] if self.last_known else [])
+        levels = [info.level for info in known if info.level]
+        return next((level for level in levels if level != "full"), levels[0] if levels else None)
+
     async def facts(self) -> WorkerInfo:
         """What to check requests against: a live worker, else the last one seen. Raises ProblemError (503)."""
         await self.refresh()

@@ -10,6 +10,7 @@ are read from a picture of 5 bits a channel.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ SMALLEST_AXES = 12.0  # pixels a side; what is drawn in less cannot be made out
 SAMPLES = 48  # data points looked up in a mark
 SEEN_SHARE = 0.2  # of the looked-up points must show the mark's colour
 MAX_CHECKED = 3000  # marks or texts; later ones are dropped unseen, so that a flood costs its author, not us
+# What all claims of one picture may cost, in looked-up pixels; about 3 s. What comes after is dropped unseen.
+WORK = 400_000_000
+WORK_OF_A_TINT = 12  # comparing a colour with a tint over a ground, in looked-up pixels
+KEPT_BOXES = 64  # a noisy picture has 32,768 colours in every box
 
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
@@ -52,7 +57,8 @@ class Canvas:
         self.height, self.width = pixels.shape[:2]
         coarse = (pixels >> 3).astype(np.uint16)
         self._codes = (coarse[..., 0] << 10) | (coarse[..., 1] << 5) | coarse[..., 2]
-        self._seen: dict[tuple[int, int, int, int], tuple[Floats, Floats]] = {}
+        self._seen: OrderedDict[tuple[int, int, int, int], tuple[Floats, Floats]] = OrderedDict()
+        self.work = WORK
 
     def clip(self, box: Box) -> tuple[int, int, int, int] | None:
         """Whole pixels of a box on the canvas; None when there are none."""
@@ -68,11 +74,15 @@ class Canvas:
         if inside not in self._seen:
             left, top, right, bottom = inside
             step = 2 if (right - left) * (bottom - top) > 40_000 else 1
+            self.work -= (right - left) * (bottom - top) // step**2
             counts = np.bincount(self._codes[top:bottom:step, left:right:step].ravel(), minlength=1)
             codes = np.flatnonzero(counts)
             codes = codes[np.argsort(-counts[codes], kind="stable")]
             rgb = np.stack([codes >> 10, codes >> 5 & 31, codes & 31], axis=-1) * 8.0 + 4.0
             self._seen[inside] = (rgb, counts[codes].astype(np.float64) * step * step)
+            if len(self._seen) > KEPT_BOXES:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(inside)
         return self._seen[inside]
 
     def around(self, x: Floats, y: Floats, reach: int) -> Floats:
@@ -116,6 +126,7 @@ def text_problem(text: Text, canvas: Canvas, dpi: float) -> str | None:
     if (on_canvas[2] - on_canvas[0]) * (on_canvas[3] - on_canvas[1]) < 0.3 * area:
         return "mostly off the canvas"
     colors, counts = canvas.colors(text.box)
+    canvas.work -= len(colors) * WORK_OF_A_TINT
     background = colors[0]
     target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * background
     ink = float(counts[shows(colors, target, background)].sum())
@@ -127,6 +138,7 @@ def text_problem(text: Text, canvas: Canvas, dpi: float) -> str | None:
         return None
     # Writing over a busy ground: ink may stand out from the second most common colour instead.
     for other in colors[1:4]:
+        canvas.work -= len(colors) * WORK_OF_A_TINT
         target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * other
         if float(counts[shows(colors, target, other)].sum()) >= needed:
             return None
@@ -235,6 +247,7 @@ def mark_problem(mark: Mark, description: ChartDescription, canvas: Canvas) -> s
 
     def supported(pixels: Floats) -> NDArray[np.bool_]:
         hit = np.zeros(pixels.shape[:-1], bool)
+        canvas.work -= hit.size * len(grounds) * len(tints) * WORK_OF_A_TINT
         for ground in grounds:
             for tint in tints:
                 hit |= shows(pixels, mark.alpha * tint + (1 - mark.alpha) * ground, ground)
@@ -269,7 +282,8 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
             hidden += 1
             drop("text", text.string, "hidden", text.box)
             continue
-        why = text_problem(text, canvas, description.dpi) if index < MAX_CHECKED else "one of too many"
+        affordable = index < MAX_CHECKED and canvas.work > 0
+        why = text_problem(text, canvas, description.dpi) if affordable else "one of too many"
         if why is None:
             texts.append(text)
         else:
@@ -286,7 +300,8 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
             hidden += 1
             drop("mark", f"{mark.kind} {mark.label}", "hidden", mark.box)
             continue
-        why = mark_problem(mark, description, canvas) if index < MAX_CHECKED else "one of too many"
+        affordable = index < MAX_CHECKED and canvas.work > 0
+        why = mark_problem(mark, description, canvas) if affordable else "one of too many"
         if why is None:
             marks.append(mark)
         else:

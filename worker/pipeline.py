@@ -84,8 +84,8 @@ class Render:
 
     @property
     def size(self) -> int:
-        """Bytes it holds, roughly: pixels and a few kB of description."""
-        return 20_000 + (0 if self.chart is None else self.chart.pixels.nbytes)
+        """Bytes it holds, roughly: pixels and description."""
+        return 20_000 + 10 * self.outcome.claim_bytes + (0 if self.chart is None else self.chart.pixels.nbytes)
 
 
 @dataclass(frozen=True, slots=True)

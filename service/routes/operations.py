@@ -26,6 +26,7 @@ class Ready(BaseModel):
 
     ready: bool
     canary_age_s: float | None = Field(description="seconds since the last canary came through")
+    level: str | None = Field(description="sandbox level of the workers: full, or `reduced: <why>` when any is")
 
 
 class Info(BaseModel):
@@ -63,10 +64,12 @@ async def ping() -> str:
 @router.get("/readyz", response_model=Ready, responses=problems(503))
 async def readyz(request: Request) -> Any:
     """Work gets through: a canary came out of queue, jail, features and score within the last seconds."""
-    report = await state_of(request).readiness.report()
+    state = state_of(request)
+    report = await state.readiness.report()
     if not report["ready"]:
         raise unavailable(report["reason"], code="not_ready")
-    return report
+    await state.fleet.refresh()
+    return {**report, "level": state.fleet.level}
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=problems(503))
@@ -102,7 +105,7 @@ async def info(request: Request) -> Any:
     return Info(
         version=__version__,
         engine=facts.engine if facts else None,
-        level=facts.level if facts else None,
+        level=state.fleet.level,
         default_profile=DEFAULT_PROFILE,
         default_runtime=settings.default_runtime or next(iter(runtimes), None),
         runtimes=runtimes,

@@ -177,6 +177,85 @@ def test_zygotes_are_recycled_by_age() -> None:
         assert zygote_pid(jail) != first
 
 
+def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, line: str, instead: str) -> None:
+    """Later jails run a copy of worker/sandboxed/ in which one line of a layer is replaced."""
+    folder = tmp_path / "sandboxed"
+    shutil.copytree(zygote.SANDBOXED, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    source = (folder / file).read_text()
+    assert line in source
+    (folder / file).write_text(source.replace(line, instead))
+    for path in [*tmp_path.parents, tmp_path, folder, *folder.iterdir()]:
+        if path.is_relative_to(tmp_path.parents[1]):
+            path.chmod(0o755)
+    monkeypatch.setattr(zygote, "SANDBOXED", folder)
+
+
+GRANDCHILD = (
+    "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(600)\n    os._exit(0)\n"
+    "os.wait()\n"
+)
+FORKS_ON = "import os\nif os.fork() == 0:\n    while True:\n        if os.fork(): os._exit(0)\n"
+SEGMENT = "import ctypes\nassert ctypes.CDLL(None).shmget(0, 12345, 0o1600) >= 0\n"
+
+
+def processes_of(jail: Jail) -> list[psutil.Process]:
+    """Every process that was forked from a zygote of this jail: they share its command line, which names its folder."""
+    assert jail._folder is not None
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(jail._folder.path) in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        pytest.param(GRANDCHILD + SEGMENT, "a process and shared memory", id="a daemon and shared memory"),
+        pytest.param(FORKS_ON, "a process", id="processes that fork on", marks=pytest.mark.slow),
+        pytest.param("import os; os.fork()\n", "a process", id="a child that draws, too", marks=pytest.mark.slow),
+    ],
+)
+def test_what_a_job_leaves_behind_without_a_filter_is_noticed_and_ended(
+    code: str, left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(tmp_path, monkeypatch, "lockdown.py", "if self.seccomp:", "if False:")
+    with Jail(RUNTIME, dataclasses.replace(SETTINGS, reduced=True)) as jail:
+        assert [process.pid for process in processes_of(jail)] == [zygote_pid(jail)]
+        uid = jail.facts["uid"]
+        outcome = jail.run(code + BENIGN, timeout_s=30)
+        assert outcome.status == "forbidden", outcome.error
+        assert outcome.denied == f"leave {left} behind"
+        assert processes_of(jail) == []  # the zygote was ended as well; the next job starts another
+        assert segments(uid) == []
+
+
+def segments(uid: int) -> list[str]:
+    """What is left of SEGMENT's shared memory: that size, made by that user."""
+    try:
+        rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    except OSError:
+        return []
+    return [row[1] for row in rows if row[3] == "12345" and row[9] == str(uid)]
+
+
+def test_no_description_of_a_file_is_shared_by_two_jobs(jail: Jail) -> None:
+    flags = "import fcntl, os\nbefore = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in range(4)]\n"
+    mark = "for fd in range(3): fcntl.fcntl(fd, fcntl.F_SETFL, before[fd] ^ (os.O_NONBLOCK | os.O_APPEND))\n"
+    first = jail.run(flags + mark + "raise ValueError(before)")
+    second = jail.run(flags + "raise ValueError(before)")
+    assert first.error is not None
+    assert second.error is not None
+    assert first.error.message == second.error.message != ""
+
+
+def test_no_writable_memory_is_shared_with_the_zygote(jail: Jail) -> None:
+    maps = Path(f"/proc/{zygote_pid(jail)}/maps").read_text().splitlines()
+    assert len(maps) > 100
+    assert [line for line in maps if line.split()[1].startswith("rw") and line.split()[1].endswith("s")] == []
+
+
 @pytest.mark.parametrize(
     ("layer", "sabotaged", "hole"),
     [
@@ -190,15 +269,7 @@ def test_a_missing_layer_is_found_and_refused(
     layer: tuple[str, str], sabotaged: str, hole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, line = layer
-    folder = tmp_path / "sandboxed"
-    shutil.copytree(zygote.SANDBOXED, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    source = (folder / file).read_text()
-    assert line in source
-    (folder / file).write_text(source.replace(line, sabotaged))
-    for path in [*tmp_path.parents, tmp_path, folder, *folder.iterdir()]:
-        if path.is_relative_to(tmp_path.parents[1]):
-            path.chmod(0o755)
-    monkeypatch.setattr(zygote, "SANDBOXED", folder)
+    sabotage(tmp_path, monkeypatch, file, line, sabotaged)
     with pytest.raises(JailError, match=hole), Jail(RUNTIME, SETTINGS):
         pass
     if file == "limits.py":

@@ -105,7 +105,7 @@ def test_health_readiness_and_information(base_url: str) -> None:
     for path, text in (("/healthz", "ok"), ("/health", "ok"), ("/ping", "pong"), ("/v1/ping", "pong")):
         assert httpx.get(f"{base_url}{path}").text == text
     ready = httpx.get(f"{base_url}/readyz").json()
-    assert ready["ready"] and ready["canary_age_s"] < 25
+    assert ready["ready"] and ready["canary_age_s"] < 25 and ready["level"] == "full"
     info = httpx.get(f"{base_url}/v1/info").json()
     assert info["level"] == "full" and info["default_runtime"] == "mpl38" and "chartsimrl" in info["profiles"]
     workers = httpx.get(f"{base_url}/v1/workers").json()

@@ -14,8 +14,8 @@ from chartreward.models import ItemError, Status
 from worker.jail import self_test, verdict
 from worker.jail.job import Job, Request
 from worker.jail.outcome import Outcome
+from worker.jail.reply import Reply
 from worker.jail.settings import JailError, JailSettings, Runtime
-from worker.jail.verdict import Reply
 from worker.jail.workdir import WorkFolder
 from worker.jail.zygote import SANDBOXED, Zygote, ZygoteLostError
 
@@ -208,9 +208,10 @@ class Jail:
         finally:
             os.close(work)
             self._tidy()
-        if facts.ended.strays:
+        left = verdict.left_behind(facts)
+        if left:  # cannot happen under the filter
+            log.error("jail of %s: a job left %s behind", self.runtime.name, left)
             self._discard()
-            raise JailError("a job left a process behind: the zygote was ended with it")
         return verdict.judge(facts, self.settings)
 
     def _tidy(self) -> None:

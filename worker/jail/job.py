@@ -46,6 +46,8 @@ class Facts:
     output_bytes: int
     cpu_limit_s: int
     memory_mb: int
+    partial: bool  # a figure that a crash left half made was asked for
+    wall_ms: float  # from the moment the job was handed over
 
 
 def limits(request: Request, settings: JailSettings) -> dict[str, int]:
@@ -98,7 +100,9 @@ class Job:
             stack.callback(child.close)
             try:
                 self._hand_over()
+                began = time.monotonic()
                 self._watch(child)
+                wall_ms = (time.monotonic() - began) * 1000
             finally:
                 child.kill()
                 child.wait()
@@ -114,6 +118,8 @@ class Job:
             self._output_bytes,
             cpu_limit_s(self._request.timeout_s),
             self._request.memory_mb,
+            bool(self._request.options.get("partial")),
+            wall_ms,
         )
 
     def _hand_over(self) -> None:

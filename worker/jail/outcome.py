@@ -27,3 +27,4 @@ class Outcome:
     peak_mb: float = 0.0  # resident, the shared pages of the zygote included
     denied: str | None = None  # the operation a `forbidden` job died of
     output_bytes: int = 0  # what it wrote to stdout and stderr
+    claim_bytes: int = 0  # the head of its result as JSON; some ten times that in memory

@@ -6,12 +6,10 @@ import errno
 import os
 import signal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from chartreward.description import ChartDescription
 from chartreward.models import ItemError, Status
 from worker.jail.job import Facts
 from worker.jail.outcome import Outcome
+from worker.jail.reply import Reply, ReplyError, read
 from worker.jail.settings import JailSettings
 
 # What a job's frame may say, by kind of job; every other status is the supervisor's to give.
@@ -33,34 +31,13 @@ _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _FATAL = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 
 
-class _ErrorClaim(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    type: str = Field(max_length=200)
-    message: str = Field(max_length=20_000)
-    line: int | None = None
-    traceback: str | None = Field(default=None, max_length=100_000)
-    errno: int | None = None
-
-
-class Reply(BaseModel):
-    """The head of a result frame: a claim made in a process that ran foreign code."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Status
-    error: _ErrorClaim | None = None
-    width: int = Field(default=0, ge=0)
-    height: int = Field(default=0, ge=0)
-    exec_ms: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    draw_ms: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    description: ChartDescription | None = None
-    denied: str | None = Field(default=None, max_length=1000)
-    escaped: list[str] | None = None
-
-
 def judge(facts: Facts, settings: JailSettings) -> tuple[Outcome, Reply | None]:
     """The outcome of a job, and its checked reply where there is one."""
+    left = left_behind(facts)
+    if left:
+        return _failure(
+            facts, Status.FORBIDDEN, "LeftBehind", f"the code left {left} behind", f"leave {left} behind"
+        ), None
     if facts.killed_for:
         return _failure(facts, *_killed(facts, settings)), None
     if facts.broken:
@@ -68,14 +45,19 @@ def judge(facts: Facts, settings: JailSettings) -> tuple[Outcome, Reply | None]:
     if not facts.reader.complete:
         return _died(facts), None
     try:
-        reply = Reply.model_validate_json(bytes(facts.reader.head))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        return _failure(
-            facts, Status.CRASHED, "BadResult", f"the result's head is not valid: {where}: {first['msg']}"
-        ), None
+        reply = read(facts.reader.head)
+    except ReplyError as error:
+        return _failure(facts, Status.CRASHED, "BadResult", str(error)), None
     return _replied(facts, reply, settings)
+
+
+def left_behind(facts: Facts) -> str:
+    """In words what outlived the job until it was cleared away; "" for nothing, which is all the filter lets happen.
+
+    The self-test leaves things on purpose, and reports by itself what it could do.
+    """
+    found = (("a process", facts.ended.strays), ("shared memory", facts.ended.segments))
+    return "" if facts.kind == "escapes" else " and ".join(what for what, count in found if count)
 
 
 def _killed(facts: Facts, settings: JailSettings) -> tuple[Status, str, str, str | None]:
@@ -116,21 +98,11 @@ def _died(facts: Facts) -> Outcome:
 
 
 def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcome, Reply | None]:
+    wrong = _contradiction(facts, reply, settings)
+    if wrong is not None:
+        return _failure(facts, Status.CRASHED, "BadResult", wrong), None
     pixels = facts.reader.body
-    if reply.status not in _CLAIMS[facts.kind] or (reply.escaped is None) == (facts.kind == "escapes"):
-        return _failure(facts, Status.CRASHED, "BadResult", f"the result claims {reply.status.value}"), None
-    # An exception may leave a partial figure, sent only when the job was asked for one.
-    partial = reply.status is Status.RUNTIME_ERROR and facts.kind == "code" and len(pixels) > 0
-    drawn = (reply.status is Status.OK and facts.kind != "escapes") or partial
-    if drawn:
-        wanted = reply.width * reply.height
-        if not 0 < wanted <= settings.max_pixels or len(pixels) != 3 * wanted:
-            message = f"the result claims {reply.width} x {reply.height} pixels in {len(pixels)} bytes"
-            return _failure(facts, Status.CRASHED, "BadResult", message), None
-        described = reply.description
-        if described and (described.width, described.height) != (reply.width, reply.height):
-            message = "the description is of another picture"
-            return _failure(facts, Status.CRASHED, "BadResult", message), None
+    drawn = len(pixels) > 0
     ok = reply.status is Status.OK
     status, denied = reply.status, None
     if status is Status.RUNTIME_ERROR and reply.error:
@@ -143,13 +115,41 @@ def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcom
         error=ItemError(**reply.error.model_dump(exclude={"errno"})) if reply.error and not ok else None,
         pixels=pixels.reshape(reply.height, reply.width, 3) if drawn else None,
         description=reply.description if drawn else None,
-        exec_ms=reply.exec_ms,
-        draw_ms=reply.draw_ms,
+        exec_ms=min(reply.exec_ms, facts.wall_ms),
+        draw_ms=min(reply.draw_ms, facts.wall_ms),
         peak_mb=facts.ended.peak_mb,
         denied=denied,
         output_bytes=facts.output_bytes,
+        claim_bytes=len(facts.reader.head),
     )
     return outcome, reply
+
+
+def _contradiction(facts: Facts, reply: Reply, settings: JailSettings) -> str | None:
+    """What in a valid head does not fit the job, its picture, or itself; None when all does."""
+    ok, size = reply.status is Status.OK, len(facts.reader.body)
+    if reply.status not in _CLAIMS[facts.kind] or (reply.escaped is None) == (facts.kind == "escapes"):
+        return f"the result claims {reply.status.value}"
+    if ok == (reply.error is not None) or (reply.denied is not None and reply.error is None):
+        return "the result's error does not fit its status"
+    # An exception may leave a partial figure, sent only when the job was asked for one.
+    partial = reply.status is Status.RUNTIME_ERROR and facts.partial
+    if size == 0 and not (ok and facts.kind != "escapes"):
+        empty = reply.description is None and reply.width == reply.height == 0
+        return None if empty else "the result describes a picture that it does not bring"
+    if not (partial or (ok and facts.kind != "escapes")):
+        return f"the result brings a picture although it claims {reply.status.value}"
+    wanted = reply.width * reply.height
+    if not 0 < wanted <= settings.max_pixels or size != 3 * wanted:
+        return f"the result claims {reply.width} x {reply.height} pixels in {size} bytes"
+    described = reply.description
+    if (described is None) == (facts.kind == "code"):
+        return "a drawn figure comes with its description, a decoded picture with none"
+    if described is not None and (described.width, described.height) != (reply.width, reply.height):
+        return "the description is of another picture"
+    if described is not None and described.dpi != settings.dpi:
+        return f"the description is of a picture of {described.dpi:g} dots an inch, not {settings.dpi:g}"
+    return None
 
 
 def _failure(facts: Facts, status: Status, kind: str, message: str, denied: str | None = None) -> Outcome:

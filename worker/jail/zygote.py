@@ -32,7 +32,8 @@ class Ended:
     status: int  # wait status
     cpu_s: float
     peak_mb: float
-    strays: bool  # another child was left behind
+    strays: int  # processes left behind; the zygote has ended them
+    segments: int  # System V shared memory left behind; removed
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class Zygote:
         report = self._receive(_REPLY_TIMEOUT_S, "ended")[0]
         self.rss_mb = report["zygote_kb"] / 1024
         self.first_rss_mb = self.first_rss_mb or self.rss_mb
-        return Ended(report["status"], report["cpu_s"], report["peak_kb"] / 1024, report["strays"])
+        return Ended(report["status"], report["cpu_s"], report["peak_kb"] / 1024, report["strays"], report["segments"])
 
     def worn(self, settings: JailSettings) -> bool:
         """True when a fresh zygote should take over: jobs, age or growth."""

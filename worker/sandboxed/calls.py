@@ -30,6 +30,7 @@ from networkx.drawing import nx_pylab
 
 MAX_CALLS = 20_000
 MAX_COLORS = 5000
+MAX_ALL_COLORS = 20_000  # of all functions together
 
 _COUNTED = (
     (
@@ -186,7 +187,8 @@ _PAINTING: tuple[tuple[Any, str, Paint], ...] = (
 def as_text(color: Any) -> str:
     """`#RRGGBB` in capitals, or a colormap's name. Raises ValueError for what the original cannot convert."""
     if isinstance(color, _Colormap):
-        return str(color)[:80]
+        name = " ".join(str(color)[:80].split())
+        return name if name and not name.startswith("#") else f"map {name}"[:80]
     if isinstance(color, str):
         exact = color.startswith("#") and len(color) in (7, 9)
         return color[:7].upper() if exact else str(to_hex(to_rgba(color))).upper()
@@ -236,12 +238,15 @@ class CallLog:
     def read(self) -> list[dict[str, Any]]:
         """Entries of the description: counted calls in order, then the final colours by function."""
         groups: dict[str, dict[str, None]] = {}
+        left = MAX_ALL_COLORS
         try:
             for (group, _), (paint, part) in self.painted.items():
                 found = groups.setdefault(group, {})
                 for color in paint.read(part):
-                    if len(found) < MAX_COLORS:
+                    if len(found) < MAX_COLORS and left > 0:
+                        before = len(found)
                         found[as_text(color)] = None
+                        left -= len(found) - before
         except Exception:  # the original's run ended here and wrote nothing
             groups = {}
         calls = [{"name": name, "colors": [], "counted": True} for name in self.names]

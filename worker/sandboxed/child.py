@@ -36,7 +36,13 @@ def run(lockdown: Lockdown, request: dict[str, Any], fds: tuple[int, int, int]) 
 
 
 def _arrange(job: int, output: int, work: int) -> int:
-    """Descriptors of the job: 0 /dev/null (inherited), 1 and 2 the output pipe, 3 the job socket. Returns `work`'s."""
+    """Descriptors of the job: 0 /dev/null, 1 and 2 the output pipe, 3 the job socket. Returns `work`'s.
+
+    Each is a description of this job's own: flags set on one that jobs share would be there for the next.
+    """
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     work = os.dup(work)  # out of the way of 3
     while work <= RESULT_FD:
         work = os.dup(work)

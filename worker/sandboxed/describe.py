@@ -14,6 +14,7 @@ from matplotlib.legend import Legend
 MAX_TICKS = 1000
 MAX_ENTRIES = 1000
 MAX_LEGENDS = 2000
+MAX_CELLS = 10_000
 
 
 class Reader(TextReader, MarkReader):
@@ -54,6 +55,8 @@ class Reader(TextReader, MarkReader):
         if spec is None:
             return None
         rows, columns = spec.get_gridspec().get_geometry()
+        if max(rows, columns) > MAX_CELLS:
+            return None
         return {
             "nrows": rows,
             "ncols": columns,

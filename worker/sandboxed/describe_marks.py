@@ -43,8 +43,14 @@ class MarkReader(Picture):
         return found
 
     def add(self, found: list[dict[str, Any]], mark: dict[str, Any] | None) -> None:
-        if mark is not None:
-            found.append(mark)
+        if mark is None:
+            return
+        needed = sum(map(len, mark["data"].values()))
+        if needed > self.values:
+            mark["data"], self.truncated = {}, True
+        else:
+            self.values -= needed
+        found.append(mark)
 
     def base(self, kind: str, place: int, artist: Any, box: Any, **more: Any) -> dict[str, Any]:
         """Fields common to all marks."""
@@ -52,8 +58,9 @@ class MarkReader(Picture):
         alpha = 1.0 if alpha is None else float(np.clip(np.nanmean(np.asarray(alpha, dtype=float)), 0, 1))
         label = str(artist.get_label())
         shown = self.clipped(box, place, artist)
-        described = {
+        described: dict[str, Any] = {
             "kind": kind,
+            "data": {},
             "axes": place,
             "box": shown or box,
             "label": "" if label.startswith("_") else label[:4000],

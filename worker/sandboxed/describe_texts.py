@@ -85,7 +85,8 @@ class TextReader(Picture):
         string = text.get_text()
         if not string or not string.strip():
             return
-        if len(found) >= MAX_TEXTS:
+        self.characters -= min(len(string), 4000)
+        if len(found) >= MAX_TEXTS or self.characters < 0:
             self.truncated = True
             return
         box = self.extent(text) if not isinstance(text, Annotation) else self.annotation_extent(text)

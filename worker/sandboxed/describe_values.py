@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgba
 
+# All within what chartreward.description accepts; a figure that has more is cut, and its description says so.
 MAX_POINTS = 2000
 MAX_TEXTS = 5000
 MAX_MARKS = 5000
 MAX_COLORS = 64
+MAX_AXES = 2000
+MAX_VALUES = 200_000  # of all marks together
+MAX_CHARACTERS = 1_000_000  # of all texts together
+MAX_MAGNITUDE = 1e150
 
 Box = tuple[float, float, float, float]
 
 
 def number(value: Any) -> float:
-    """A finite float; anything else is 0."""
+    """A float of at most MAX_MAGNITUDE; anything else is 0."""
     try:
         value = float(value)
     except (TypeError, ValueError):
         return 0.0
-    return value if math.isfinite(value) else 0.0
+    return value if abs(value) <= MAX_MAGNITUDE else 0.0
 
 
 def numbers(values: Any) -> list[float | None]:
-    """At most MAX_POINTS floats, evenly taken; not-a-number is None."""
+    """At most MAX_POINTS floats, evenly taken; not-a-number, and what is beyond MAX_MAGNITUDE, is None."""
     try:
         flat: Any = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).ravel()
     except (TypeError, ValueError):
         return []
     if flat.size > MAX_POINTS:
         flat = flat[np.linspace(0, flat.size - 1, MAX_POINTS).astype(int)]
-    return [one if math.isfinite(one) else None for one in flat.tolist()]
+    return [one if abs(one) <= MAX_MAGNITUDE else None for one in flat.tolist()]
 
 
 def hexes(colors: Any) -> list[str]:
@@ -80,17 +84,20 @@ class Picture:
         self.canvas_height = figure.bbox.height
         self.truncated = False
         self.axes = list(figure.get_axes())
+        if len(self.axes) > MAX_AXES:
+            self.axes, self.truncated = self.axes[:MAX_AXES], True
+        self.values, self.characters = MAX_VALUES, MAX_CHARACTERS
         self.index = {id(axes): place for place, axes in enumerate(self.axes)}
 
     def box(self, extent: Any) -> Box | None:
-        """Picture box of a display-space Bbox; None when it is not finite."""
+        """Picture box of a display-space Bbox; None when it is not finite, or absurdly far."""
         sides = (
             extent.x0 - self.left,
             self.canvas_height - extent.y1 - self.top,
             extent.x1 - self.left,
             self.canvas_height - extent.y0 - self.top,
         )
-        if not all(math.isfinite(side) for side in sides):
+        if not all(abs(side) <= MAX_MAGNITUDE for side in sides):
             return None
         left, top, right, bottom = (round(float(side), 2) for side in sides)
         return left, top, right, bottom

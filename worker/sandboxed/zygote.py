@@ -22,6 +22,8 @@ from typing import Any
 FOLDER = Path(__file__).parent
 sys.path.append(str(FOLDER))
 
+import kernel  # noqa: E402
+import leftovers  # noqa: E402
 import privileges  # noqa: E402
 from lockdown import Lockdown, runtime_folders  # noqa: E402
 
@@ -32,6 +34,7 @@ def main() -> None:
     """Warm up, report, then serve one fork request after the other until the supervisor closes the control socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # a job's orphans come to us, not to init
     kept = privileges.drop(settings["uid"], runtime_folders())
     import capture
     import child
@@ -100,21 +103,13 @@ def _one_job(
         "status": status,
         "cpu_s": usage.ru_utime + usage.ru_stime,
         "peak_kb": usage.ru_maxrss,
-        "strays": _strays(),
+        "strays": leftovers.end_processes(),
+        "segments": leftovers.remove_segments(pid),
         "zygote_kb": int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize() // 1024,
         "zygote_fds": sum(1 for _ in Path("/proc/self/fd").iterdir()),
     }
     if pidfd in ready:
         control.send(json.dumps({"ended": ended}).encode())
-
-
-def _strays() -> bool:
-    """True when a child other than the job's exists: the clone filter forbids it, so it would be an escape."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -92,15 +92,16 @@ def color_items(description: ChartDescription) -> list[tuple[str, str]]:
     items = list(dict.fromkeys((call.name, color) for call in description.calls or () for color in call.colors))
     if len(items) <= FILTER_ABOVE:
         return items
-    chosen = []
-    left = items
+    # Names of colour maps are like nothing but themselves: the first of each stays.
+    chosen = set({color: item for item in reversed(items) if not (color := item[1]).startswith("#")}.values())
     # Taking the first and dropping all like it, again and again, is the greedy filter; kept colours lie at least 30
     # CIEDE2000 apart, so there are few rounds however many items there are.
+    left = [item for item in items if item[1].startswith("#")]
     while left:
-        chosen.append(left[0])
+        chosen.add(left[0])
         like = similarities([left[0][1]], [color for _, color in left])[0]
         left = [item for item, near in zip(left[1:], like[1:], strict=True) if near <= FILTER_SIMILARITY]
-    return chosen
+    return [item for item in items if item in chosen]
 
 
 def similarities(ours: Sequence[str], theirs: Sequence[str]) -> np.ndarray:

@@ -18,8 +18,10 @@ from worker.similarity.signal import Signal, f1_result, unavailable
 
 MAX_TOKENS = 20_000
 TOKEN = re.compile(
-    r"""(?P<skip>\#[^\n]*|\s+)
-      | (?:[rbfuRBFU]{0,2})(?:'''.*?'''|\"{3}.*?\"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")
+    # Each alternative that has begun a token ends one, so that no character is looked at twice: a string that is never
+    # closed runs to the end of its line (of the script, with triple quotes), and nothing is given back (`+`, `>`).
+    r"""(?P<skip>\#[^\n]*+|\s++)
+      | (?:[rbfuRBFU]{0,2})(?>'''(?:.*?'''|.*+)|\"{3}(?:.*?\"{3}|.*+)|'(?:\\.|[^'\\\n])*+'?|"(?:\\.|[^"\\\n])*+"?)
       | \d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+
       | \w+
       | .""",

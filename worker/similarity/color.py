@@ -51,6 +51,16 @@ def _shown(chart: Chart) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return rgb, counts[codes].astype(np.float64)
 
 
+def _nearest(rgb: NDArray[np.float64], shown: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """For each of (n, 3) colours the index of the closest tint, and whether it is NEAR; in parts, to bound memory."""
+    places, close = [], []
+    for start in range(0, len(rgb), 2048):
+        apart = np.linalg.norm(rgb[start : start + 2048, None] - shown[None], axis=-1)
+        places.append(apart.argmin(axis=1))
+        close.append(apart.min(axis=1) < NEAR)
+    return np.concatenate(places), np.concatenate(close)
+
+
 def mark_colors(chart: Chart) -> Palette:
     """Distinct (kind, colour) of the visible marks, at most MAX_COLORS, and their weights."""
     assert chart.description is not None
@@ -70,9 +80,7 @@ def mark_colors(chart: Chart) -> Palette:
         return Palette([], [], np.empty(0))
     rgb, counts = chart.derive(_shown)
     shown = np.stack(list(tints.values()))
-    apart = np.linalg.norm(rgb[:, None] - shown[None], axis=-1)
-    nearest = apart.argmin(axis=1)
-    near = apart[np.arange(len(rgb)), nearest] < NEAR
+    nearest, near = _nearest(rgb, shown)
     areas = np.bincount(nearest[near], weights=counts[near], minlength=len(tints))
     # A mark in the colour of its ground would be given the whole background.
     plain = (np.linalg.norm(shown[:, None] - np.unique(np.stack(grounds), axis=0)[None], axis=-1) < NEAR).any(axis=1)

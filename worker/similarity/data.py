@@ -65,7 +65,7 @@ def compare(generated: Chart, reference: Chart, options: DataOptions) -> SignalR
             matched += sum(float(table[a, b]) for a, b in pairs)
             shown += [
                 (i, j, family, _place(generated, left[a]), _place(reference, right[b]), round(float(table[a, b]), 3))
-                for a, b in pairs
+                for a, b in pairs[: MAX_SHOWN - len(shown)]
             ]
     for side, done in ((ours, {i for i, _ in paired}), (theirs, {j for _, j in paired})):
         lost = sum(
@@ -75,7 +75,7 @@ def compare(generated: Chart, reference: Chart, options: DataOptions) -> SignalR
             generated_count += lost
         else:
             reference_count += lost
-    return f1_result(matched, generated_count, reference_count, series=shown[:MAX_SHOWN])
+    return f1_result(matched, generated_count, reference_count, series=shown)
 
 
 SIGNAL = Signal("data", compare)

@@ -20,6 +20,7 @@ from worker.similarity.matching import MAX_PARTS, best_pairs
 from worker.similarity.signal import Signal, f1_result, unavailable, unit
 
 NO_COLOR = "#808080"
+MAX_CHARS = 300
 
 
 def entries(chart: Chart) -> tuple[list[str], list[str], np.ndarray]:
@@ -29,7 +30,7 @@ def entries(chart: Chart) -> tuple[list[str], list[str], np.ndarray]:
     rows = [entry for legend in legends for entry in legend.entries][:MAX_PARTS]
     height, width = chart.pixels.shape[:2]
     boxes = np.array([legend.box for legend in legends], np.float64).reshape(-1, 4) / [width, height, width, height]
-    return [row.label.strip() for row in rows], [row.color or NO_COLOR for row in rows], boxes
+    return [row.label.strip()[:MAX_CHARS] for row in rows], [row.color or NO_COLOR for row in rows], boxes
 
 
 def compare(generated: Chart, reference: Chart, options: NoOptions) -> SignalResult:

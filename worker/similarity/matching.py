@@ -18,6 +18,8 @@ def best_pairs(similarity: NDArray[np.float64]) -> list[tuple[int, int]]:
     """
     if similarity.size == 0:
         return []
+    # Absurd numbers in a chart may give NaN; that is no similarity, and no error of ours.
+    similarity = np.nan_to_num(similarity, nan=0.0, posinf=0.0, neginf=0.0)
     if min(similarity.shape) <= OPTIMAL_SIDE:
         rows, columns = linear_sum_assignment(similarity, maximize=True)
         return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if similarity[i, j] > 0]
