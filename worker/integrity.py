@@ -1,16 +1,18 @@
 """What the pixels say about a description's claims: only what is visible counts as drawn.
 
 A description is a claim by a process that ran foreign code. A text stays when its box shows ink of about its colour
-that stands out from the background, is large enough to read, and is not written over by another. A mark stays when
-pixels of one of its colours are found where it says it is: at its data points where axes are rectilinear, else in its
-box. What fails is left out of the description and counted: `hidden` for artists that say themselves that they cannot
-be seen (off the canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Colour counts
-are read from a picture of 5 bits a channel.
+that stands out from the background, is large enough to read, is spread as writing is, and is not written over by
+another. A mark stays when pixels of one of its colours are found where it says it is: at its data points where axes are
+rectilinear, else in its box; places that a filled mark of its colour covers do not count (worker/ink.py). What fails
+is left out of the description and counted: `hidden` for artists that say themselves that they cannot be seen (off the
+canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Colour counts are read from a
+picture of 5 bits a channel.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from chartreward.description import Axes, Axis, Box, ChartDescription, Mark, Text
 from chartreward.models import Integrity
+from worker.ink import MAX_COVERS, Cover, cover_of, explained, is_written, size_of, step_of
 from worker.similarity.ciede2000 import rgb_of
 
 Floats = NDArray[np.float64]
@@ -28,6 +31,7 @@ READABLE = 5.0  # pixels of font size; smaller writing is a smear
 CONTRAST = 24.0  # RGB distance below which something does not stand out
 OFF_LINE = 36.0  # RGB distance from the line background -> colour that antialiasing and quantisation may cause
 COVERAGE = 0.4  # share of a colour that an antialiased stroke reaches at least
+SMALLEST_CANVAS = 64  # pixels of the picture's shorter side; nothing can be made out in less
 SMALLEST_AXES = 12.0  # pixels a side; what is drawn in less cannot be made out
 SAMPLES = 48  # data points looked up in a mark
 SEEN_SHARE = 0.2  # of the looked-up points must show the mark's colour
@@ -109,8 +113,8 @@ def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_
 # --- texts ------------------------------------------------------------------------------------
 
 
-def text_problem(text: Text, canvas: Canvas, dpi: float) -> str | None:
-    """Why the pixels do not support a text; None when they do."""
+def text_problem(text: Text, canvas: Canvas, dpi: float, others: Floats) -> str | None:
+    """Why the pixels do not support a text; None when they do. `others` (n, 4): boxes of smaller upright texts."""
     if canvas.clip(text.box) is None:
         return "off the canvas"
     size = text.size * dpi / 72
@@ -134,15 +138,31 @@ def text_problem(text: Text, canvas: Canvas, dpi: float) -> str | None:
     needed = max(2.0, 0.015 * size * size * min(letters, 12))
     if "$" in text.string:
         needed = 2.0
-    if ink >= needed:
-        return None
     # Writing over a busy ground: ink may stand out from the second most common colour instead.
+    enough = [background] if ink >= needed else []
     for other in colors[1:4]:
         canvas.work -= len(colors) * WORK_OF_A_TINT
         target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * other
         if float(counts[shows(colors, target, other)].sum()) >= needed:
-            return None
-    return "no ink of its colour in its box"
+            enough.append(other)
+    if not enough:
+        return "no ink of its colour in its box"
+    if any(_is_written(text, canvas, on_canvas, ground, others) for ground in enough):
+        return None
+    return "the ink in its box is not its writing"
+
+
+def _is_written(text: Text, canvas: Canvas, box: tuple[int, int, int, int], ground: Floats, others: Floats) -> bool:
+    """Whether ink over `ground` in a box of whole pixels is spread as writing, outside of other texts' boxes."""
+    left, top, right, bottom = box
+    step = step_of(bottom - top, right - left)
+    pixels = canvas.pixels[top:bottom:step, left:right:step].astype(np.float64)
+    canvas.work -= pixels[..., 0].size * WORK_OF_A_TINT
+    target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * ground
+    taken = np.zeros(pixels.shape[:2], bool)
+    for a, b, c, d in (np.rint((others - [left, top, left, top]) / step).astype(int)).tolist():
+        taken[max(0, b) : max(0, d), max(0, a) : max(0, c)] = True
+    return is_written(text, shows(pixels, target, ground), taken)
 
 
 def overwritten(texts: list[Text]) -> set[int]:
@@ -158,10 +178,23 @@ def overwritten(texts: list[Text]) -> set[int]:
         common = np.clip(high - low, 0, None).prod(axis=1)
         # Both are lost for the reader when they cover each other; a small word inside a large box is not.
         over = (common > 0.6 * areas[index]) & (common > 0.6 * areas[index + 1 :])
-        rotated = texts[index].rotation % 90 != 0
-        if bool(over.any()) and not rotated:
-            lost.add(index)
+        if texts[index].rotation % 90 == 0 or len(set(np.flatnonzero(over))) > 1:
+            for place in np.flatnonzero(over) + index + 1:
+                # Written twice it can be read, and counts once.
+                lost |= {index} if texts[place].string == texts[index].string else {index, int(place)}
     return lost
+
+
+def smaller_boxes(texts: list[Text]) -> list[Floats]:
+    """For every text the (n, 4) boxes of smaller upright texts that reach into its own; at most 50."""
+    boxes = np.array([text.box for text in texts], np.float64).reshape(-1, 4)
+    areas = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
+    upright = np.array([text.visible and text.rotation % 90 == 0 and bool(text.string.strip()) for text in texts], bool)
+    found = []
+    for box, area in zip(boxes, areas, strict=True):
+        reach = (boxes[:, :2] < box[2:]).all(axis=1) & (boxes[:, 2:] > box[:2]).all(axis=1)
+        found.append(boxes[reach & upright & (areas < 0.9 * area)][:50])
+    return found
 
 
 # --- marks ------------------------------------------------------------------------------------
@@ -203,18 +236,25 @@ def _columns(mark: Mark) -> tuple[Floats, Floats] | None:
     return x, y
 
 
-def sample_places(mark: Mark, axes: Axes) -> tuple[Floats, Floats] | None:
-    """Pixels (x, y) inside the axes where a line, bar or point series must show; None when that is not known."""
-    if mark.kind not in ("line", "bar", "points") or axes.projection != "rectilinear":
-        return None
-    found = _columns(mark)
-    if found is None:
+def _in_pixels(axes: Axes, x: Floats, y: Floats) -> tuple[Floats, Floats] | None:
+    """Data coordinates of rectilinear axes to pixels; None for scales that are not understood."""
+    if axes.projection != "rectilinear":
         return None
     left, top, right, bottom = axes.box
-    x = _pixels_of(found[0], axes.x, left, right)
-    y = _pixels_of(found[1], axes.y, bottom, top)
-    if x is None or y is None:
+    across, up = _pixels_of(x, axes.x, left, right), _pixels_of(y, axes.y, bottom, top)
+    return None if across is None or up is None else (across, up)
+
+
+def sample_places(mark: Mark, axes: Axes) -> tuple[Floats, Floats] | None:
+    """Pixels (x, y) inside the axes where a line, bar or point series must show; None when that is not known."""
+    if mark.kind not in ("line", "bar", "points"):
         return None
+    found = _columns(mark)
+    pixels = None if found is None else _in_pixels(axes, *found)
+    if pixels is None:
+        return None
+    x, y = pixels
+    left, top, right, bottom = axes.box
     with np.errstate(invalid="ignore"):
         inside = (x >= left - 1) & (x <= right + 1) & (y >= top - 1) & (y <= bottom + 1)
     x, y = x[inside], y[inside]
@@ -224,8 +264,32 @@ def sample_places(mark: Mark, axes: Axes) -> tuple[Floats, Floats] | None:
     return x[chosen], y[chosen]
 
 
-def mark_problem(mark: Mark, description: ChartDescription, canvas: Canvas) -> str | None:
+def _tints(mark: Mark, description: ChartDescription) -> Floats:
+    """(n, 3) colours of a mark as blended over its axes' ground, at most 16."""
+    names = list(dict.fromkeys([*mark.colors, *mark.edgecolors]))[:16]
+    known = 0 <= mark.axes < len(description.axes)
+    ground = rgb_of([description.axes[mark.axes].facecolor if known else description.facecolor])[0]
+    return mark.alpha * rgb_of(names) + (1 - mark.alpha) * ground if names else np.empty((0, 3))
+
+
+def covers_of(description: ChartDescription) -> list[Cover]:
+    """The visible filled marks, largest first, at most MAX_COVERS."""
+    filled = [
+        (index, mark)
+        for index, mark in enumerate(description.marks[:MAX_CHECKED])
+        if mark.visible and mark.kind in ("bar", "patch", "area") and 0 <= mark.axes < len(description.axes)
+    ]
+    filled.sort(key=lambda entry: -size_of(entry[1]))
+    made = [
+        cover_of(index, mark, _tints(mark, description), partial(_in_pixels, description.axes[mark.axes]))
+        for index, mark in filled[:MAX_COVERS]
+    ]
+    return [cover for cover in made if cover is not None]
+
+
+def mark_problem(index: int, description: ChartDescription, canvas: Canvas, covers: list[Cover]) -> str | None:
     """Why the pixels do not support a mark; None when they do."""
+    mark = description.marks[index]
     if canvas.clip(mark.box) is None:
         flat = mark.box[0] == mark.box[2] or mark.box[1] == mark.box[3]
         grown: Box = (mark.box[0] - 1, mark.box[1] - 1, mark.box[2] + 1, mark.box[3] + 1)
@@ -257,9 +321,22 @@ def mark_problem(mark: Mark, description: ChartDescription, canvas: Canvas) -> s
     if in_box < 2:
         return "no pixel of its colours in its box"
     places = sample_places(mark, axes) if axes is not None else None
-    if places is not None and mark.marker is None:
-        hit = supported(canvas.around(*places, reach=2)).any(axis=1)
-        if float(hit.mean()) < SEEN_SHARE:
+    if places is None:
+        return None
+    shown = _tints(mark, description)
+    canvas.work -= len(places[0]) * sum(cover.shapes for cover in covers)
+    theirs = explained(mark, index, shown, places, covers=covers, contrast=CONTRAST)
+    if theirs.all():
+        return "it lies on marks of its own colour"
+    if mark.marker is None:
+        around = canvas.around(places[0][~theirs], places[1][~theirs], reach=2)
+        hit = supported(around)
+        plain = rgb_of([description.facecolor, axes.facecolor if axes else "#ffffff"])
+        if (np.linalg.norm(shown[:, None] - plain[None], axis=-1) < CONTRAST).any(axis=1).all():
+            # In its ground's colour it is seen only against something else; half of the places must show both.
+            mixed = hit.any(axis=1) & ~hit.all(axis=1)
+            return None if float(mixed.mean()) >= 0.5 else "its colours are those of its ground"
+        if float(hit.any(axis=1).mean()) < SEEN_SHARE:
             return "its colours are not seen where its data lies"
     return None
 
@@ -274,7 +351,11 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
         if len(findings) < 100:
             findings.append({"what": what, "name": name[:80], "why": why, "box": [round(side, 1) for side in box]})
 
+    if min(description.width, description.height) < SMALLEST_CANVAS:
+        lost_claims = len(description.texts) + len(description.marks)
+        return description.model_copy(update={"texts": [], "marks": []}), Integrity(hidden=0, unsupported=lost_claims)
     texts: list[Text] = []
+    others = smaller_boxes(description.texts[:MAX_CHECKED])
     for index, text in enumerate(description.texts):
         if not text.string.strip():
             continue
@@ -283,7 +364,7 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
             drop("text", text.string, "hidden", text.box)
             continue
         affordable = index < MAX_CHECKED and canvas.work > 0
-        why = text_problem(text, canvas, description.dpi) if affordable else "one of too many"
+        why = text_problem(text, canvas, description.dpi, others[index]) if affordable else "one of too many"
         if why is None:
             texts.append(text)
         else:
@@ -295,13 +376,14 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
     unsupported += len(lost)
     texts = [text for index, text in enumerate(texts) if index not in lost]
     marks: list[Mark] = []
+    covers = covers_of(description)
     for index, mark in enumerate(description.marks):
         if not mark.visible:
             hidden += 1
             drop("mark", f"{mark.kind} {mark.label}", "hidden", mark.box)
             continue
         affordable = index < MAX_CHECKED and canvas.work > 0
-        why = mark_problem(mark, description, canvas) if affordable else "one of too many"
+        why = mark_problem(index, description, canvas, covers) if affordable else "one of too many"
         if why is None:
             marks.append(mark)
         else:
