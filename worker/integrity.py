@@ -352,8 +352,13 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
             findings.append({"what": what, "name": name[:80], "why": why, "box": [round(side, 1) for side in box]})
 
     if min(description.width, description.height) < SMALLEST_CANVAS:
-        lost_claims = len(description.texts) + len(description.marks)
-        return description.model_copy(update={"texts": [], "marks": []}), Integrity(hidden=0, unsupported=lost_claims)
+        for text in description.texts:
+            drop("text", text.string, "the picture is too small to read", text.box)
+        for mark in description.marks:
+            drop("mark", f"{mark.kind} {mark.label}", "the picture is too small to read", mark.box)
+        unsupported = len(description.texts) + len(description.marks)
+        nothing = description.model_copy(update={"texts": [], "marks": []})
+        return nothing, Integrity(hidden=0, unsupported=unsupported, findings=findings)
     texts: list[Text] = []
     others = smaller_boxes(description.texts[:MAX_CHECKED])
     for index, text in enumerate(description.texts):

@@ -236,13 +236,14 @@ def test_the_worst_description_costs_bounded_work_and_no_error(name: str) -> Non
 
 
 def test_integrity_stops_when_its_work_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [{**TEXT, "string": f"t{n}", "box": [n % 7, n % 5, WIDTH, HEIGHT]} for n in range(50)]
-    claim = ChartDescription.model_validate(described(texts=texts))
+    side = integrity.SMALLEST_CANVAS
+    texts = [{**TEXT, "string": f"t{n}", "box": [n % 7, n % 5, side, side]} for n in range(50)]
+    claim = ChartDescription.model_validate(described(texts=texts) | {"width": side, "height": side})
     monkeypatch.setattr(integrity, "WORK", 1000)
-    _, found = integrity.check(claim, noise(HEIGHT, WIDTH))
+    _, found = integrity.check(claim, noise(side, side))
     assert {"one of too many"} <= {finding["why"] for finding in found.findings}
     monkeypatch.undo()
-    _, found = integrity.check(claim, noise(HEIGHT, WIDTH))
+    _, found = integrity.check(claim, noise(side, side))
     assert "one of too many" not in {finding["why"] for finding in found.findings}
 
 
