@@ -32,6 +32,7 @@ CONTRAST = 24.0  # RGB distance below which something does not stand out
 OFF_LINE = 36.0  # RGB distance from the line background -> colour that antialiasing and quantisation may cause
 COVERAGE = 0.4  # share of a colour that an antialiased stroke reaches at least
 SMALLEST_CANVAS = 64  # pixels of the picture's shorter side; nothing can be made out in less
+TOO_SMALL = "the picture is too small to read"
 SMALLEST_AXES = 12.0  # pixels a side; what is drawn in less cannot be made out
 SAMPLES = 48  # data points looked up in a mark
 SEEN_SHARE = 0.2  # of the looked-up points must show the mark's colour
@@ -115,6 +116,8 @@ def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_
 
 def text_problem(text: Text, canvas: Canvas, dpi: float, others: Floats) -> str | None:
     """Why the pixels do not support a text; None when they do. `others` (n, 4): boxes of smaller upright texts."""
+    if min(canvas.width, canvas.height) < SMALLEST_CANVAS:
+        return TOO_SMALL
     if canvas.clip(text.box) is None:
         return "off the canvas"
     size = text.size * dpi / 72
@@ -290,6 +293,8 @@ def covers_of(description: ChartDescription) -> list[Cover]:
 def mark_problem(index: int, description: ChartDescription, canvas: Canvas, covers: list[Cover]) -> str | None:
     """Why the pixels do not support a mark; None when they do."""
     mark = description.marks[index]
+    if min(canvas.width, canvas.height) < SMALLEST_CANVAS:
+        return TOO_SMALL
     if canvas.clip(mark.box) is None:
         flat = mark.box[0] == mark.box[2] or mark.box[1] == mark.box[3]
         grown: Box = (mark.box[0] - 1, mark.box[1] - 1, mark.box[2] + 1, mark.box[3] + 1)
@@ -351,14 +356,6 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
         if len(findings) < 100:
             findings.append({"what": what, "name": name[:80], "why": why, "box": [round(side, 1) for side in box]})
 
-    if min(description.width, description.height) < SMALLEST_CANVAS:
-        for text in description.texts:
-            drop("text", text.string, "the picture is too small to read", text.box)
-        for mark in description.marks:
-            drop("mark", f"{mark.kind} {mark.label}", "the picture is too small to read", mark.box)
-        unsupported = len(description.texts) + len(description.marks)
-        nothing = description.model_copy(update={"texts": [], "marks": []})
-        return nothing, Integrity(hidden=0, unsupported=unsupported, findings=findings)
     texts: list[Text] = []
     others = smaller_boxes(description.texts[:MAX_CHECKED])
     for index, text in enumerate(description.texts):
