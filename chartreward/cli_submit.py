@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from chartreward.cli_errors import CommandError, ExitStatus, fail
 from chartreward.client import RewardClient
-from chartreward.models import ItemResult, Returnable
+from chartreward.models import ItemResult, Returnable, Status
 from chartreward.progress import progress_bar
 from chartreward.report import write_report
 
@@ -43,9 +44,11 @@ def submit(  # noqa: PLR0917 - a command's options
     """Score every line of FILE and write one result a line, in the order of FILE.
 
     A line has a completion (text, messages, or `code`) and a reference (id, script, JSON label). Run it again after an
-    interruption: what OUTPUT holds (or OUTPUT.partial, until it is complete) is not scored again, unless it has no
-    reward or is of another profile. For other data use another OUTPUT.
+    interruption: what OUTPUT holds (or OUTPUT.partial, until it is complete) is not scored again, unless its line
+    changed, it has no reward, or it is of another profile or runtime.
     """
+    if output.suffix == ".parquet":
+        _parquet()  # rather say now than after hours that it is missing
     rows = read_rows(file, completion, reference)
     done = score_rows(rows, output, url, key, profile=profile, runtime=runtime, render=report is not None)
     write_output(output, rows, done)
@@ -102,58 +105,71 @@ def score_rows(
 ) -> dict[str, ItemResult]:
     """Score what is not scored yet, appending each result to OUTPUT.partial as it arrives; return all by id."""
     partial = output.with_name(output.name + ".partial")
+    digests = {row["id"]: digest(row) for row in rows}
     done = {
         name: result
-        for name, result in _known(output, partial).items()
-        if result.reward is not None and profile in (result.profile, result.profile.partition("@")[0])
+        for name, (result, of) in _known(output, partial).items()
+        if of == digests.get(name)
+        and result.reward is not None
+        and profile in (result.profile, result.profile.partition("@")[0])
+        and runtime in (None, result.runtime)
+        and (not render or result.status is not Status.OK or result.render is not None)
     }
-    wanted = {row["id"] for row in rows}
-    done = {name: result for name, result in done.items() if name in wanted}
     todo = [row for row in rows if row["id"] not in done]
     returns: tuple[Returnable, ...] = ("render",) if render else ()
     partial.parent.mkdir(parents=True, exist_ok=True)
     client = RewardClient(url, key=key, profile=profile, runtime=runtime, returns=returns, errors="result")
     with client, partial.open("a", encoding="utf-8") as kept, progress_bar(None, len(todo), "scoring") as advance:
         for result in client.stream(todo):
-            kept.write(result.model_dump_json(exclude_none=False) + "\n")
+            name = todo[result.index]["id"]
+            kept.write(_line(result, digests[name]))
             kept.flush()
-            done[todo[result.index]["id"]] = result
+            done[name] = result
             advance()
     return done
 
 
-def _known(output: Path, partial: Path) -> dict[str, ItemResult]:
-    """Results of earlier runs; a last line that was cut off is not counted."""
-    found: dict[str, ItemResult] = {}
+def digest(row: Mapping[str, Any]) -> str:
+    """What was scored, as 16 hex digits: a line that changed is scored again."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _line(result: ItemResult, of: str) -> str:
+    return json.dumps({**result.model_dump(mode="json"), "input": of}) + "\n"
+
+
+def _known(output: Path, partial: Path) -> dict[str, tuple[ItemResult, str]]:
+    """Results of earlier runs, and the digest of what was scored; a line that was cut off is not counted."""
+    found: dict[str, tuple[ItemResult, str]] = {}
     for path in (output, partial):
         if not path.exists() or (path.suffix == ".parquet"):
             continue
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 try:
-                    result = ItemResult.model_validate_json(line)
+                    record = json.loads(line)
+                    result = ItemResult.model_validate(record)
                 except ValueError:
                     continue
-                if result.id is not None:
-                    found[result.id] = result
+                found[str(result.id)] = (result, str(record.get("input")))
     if output.suffix == ".parquet" and output.exists():
         for record in _parquet().read_table(output).to_pylist():
-            result = ItemResult.model_validate_json(record["result"])
-            found[str(result.id)] = result
+            # What the partial file has is newer.
+            found.setdefault(record["id"], (ItemResult.model_validate_json(record["result"]), str(record.get("input"))))
     return found
 
 
 def write_output(output: Path, rows: list[dict[str, Any]], done: dict[str, ItemResult]) -> None:
     """Write all results in the order of the rows, and drop the partial file."""
-    results = [done[row["id"]].model_copy(update={"index": number}) for number, row in enumerate(rows)]
+    results = [(done[row["id"]].model_copy(update={"index": n}), digest(row)) for n, row in enumerate(rows)]
     if output.suffix == ".parquet":
         parquet = _parquet()
-        columns = [flat(result) for result in results]
+        columns = [{**flat(result), "input": of} for result, of in results]
         names = list(dict.fromkeys(name for row in columns for name in row))  # a failed item has no signals
         table = import_module("pyarrow").table({name: [row.get(name) for row in columns] for name in names})
         parquet.write_table(table, output)
     else:
-        output.write_text("".join(result.model_dump_json() + "\n" for result in results), encoding="utf-8")
+        output.write_text("".join(_line(result, of) for result, of in results), encoding="utf-8")
     output.with_name(output.name + ".partial").unlink(missing_ok=True)
 
 

@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--synchronous", action="store_true", help="use the plain reward function")
     parser.add_argument("--log", type=Path)
+    parser.add_argument("--folder", default="/tmp/grpo_tiny", help="TRL's output directory")
     given = parser.parse_args()
     set_seed(7)
     with RewardClient(given.url, key=given.key) as client:
@@ -106,7 +107,7 @@ def main() -> None:
         reward_funcs=(chart_reward if given.synchronous else async_chart_reward)(given.url, key=given.key),
         train_dataset=Dataset.from_list(rows * 64),
         args=GRPOConfig(
-            output_dir="/tmp/grpo_tiny",
+            output_dir=given.folder,
             per_device_train_batch_size=32,
             num_generations=16,
             max_completion_length=5,

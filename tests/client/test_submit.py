@@ -1,6 +1,7 @@
 """`chartreward submit` and `references register`, against the real stack."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,20 @@ def test_submit_resumes_and_reports(base_url: str, evaluation: Path, tmp_path: P
     )
     run("submit", evaluation, "-o", output, "--url", base_url)
     assert [result.reward for result in results_of(output)] == [1.25, 0.0, 0.0]
+    # A line that changed is scored again, and so is everything under another profile.
+    evaluation.write_text(evaluation.read_text().replace("submit", "another", 1))
+    run("submit", evaluation, "-o", output, "--url", base_url)
+    changed = results_of(output)
+    assert changed[0].reward is not None and 1.25 != changed[0].reward < 2.0
+    run("submit", evaluation, "-o", output, "--url", base_url, "--profile", "fidelity")
+    assert {result.profile.partition("@")[0] for result in results_of(output)} == {"fidelity"}
+
+
+def test_parquet_without_pyarrow_says_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "data.jsonl").write_text("no JSON, and never read\n")
+    result = CliRunner().invoke(main, ["submit", str(tmp_path / "data.jsonl"), "-o", str(tmp_path / "out.parquet")])
+    assert result.exit_code == 1 and "pip install pyarrow" in result.output
 
 
 @pytest.mark.parametrize(
@@ -88,11 +103,12 @@ def test_register_a_file_and_score_by_id(base_url: str, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "data.registered.jsonl").read_text().splitlines()]
     ids = [row["reference_id"] for row in rows]
     assert ids[0] == ids[2] != ids[1] and rows[0]["prompt"] == "draw"
-    # The ids work, and an interrupted registration goes on where it stopped.
-    (tmp_path / "data.registered.jsonl.partial").write_text("ref_earlier\nref_to")
+    # An interrupted registration goes on where it stopped, by content and in spite of a torn line.
+    kept = tmp_path / "data.registered.jsonl.partial"
+    kept.write_text(f"{ids[1]}\tref_earlier\n{ids[0]}\tref_to")
     run("references", "register", data, "--url", base_url)
     rows = [json.loads(line) for line in (tmp_path / "data.registered.jsonl").read_text().splitlines()]
-    assert [row["reference_id"] for row in rows] == ["ref_earlier", *ids[1:]]
+    assert [row["reference_id"] for row in rows] == [ids[0], "ref_earlier", ids[0]] and not kept.exists()
     (tmp_path / "e.jsonl").write_text(json.dumps({"code": CODE, "label": ids[0]}) + "\n")
     run("submit", tmp_path / "e.jsonl", "-o", tmp_path / "r.jsonl", "--url", base_url)
     assert results_of(tmp_path / "r.jsonl")[0].reward == 2.0
@@ -105,3 +121,10 @@ def test_register_a_folder(base_url: str, tmp_path: Path) -> None:
     run("references", "register", tmp_path, "--url", base_url)
     rows = [json.loads(line) for line in (tmp_path / "references.jsonl").read_text().splitlines()]
     assert [row["file"] for row in rows] == ["deep/a.py"] and rows[0]["reference_id"].startswith("ref_")
+
+
+def test_a_bad_reference_is_named(base_url: str, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"label": CODE}) + "\n" + json.dumps({"label": "two words"}) + "\n")
+    result = CliRunner().invoke(main, ["references", "register", str(data), "--url", base_url])
+    assert result.exit_code == 1 and "record 2: label 'two words'" in result.output

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "client"))
+sys.path.insert(0, str(Path(__file__).parent))  # importmode=importlib puts no test folder on the path
 
 from misbehaving import Misbehaving, Server
-
-TRAINERS = Path(__file__).parents[2] / ".cache" / "trainers"
 
 
 @pytest.fixture

@@ -129,8 +129,25 @@ def test_verifiers() -> None:
     trace = Trace()
     assert asyncio.run(verifiers.score_trace(trace, REFERENCE)) == 0.2
     assert trace.metrics["chart_executed"] == 1.0
+
+
+def test_verifiers_rubric() -> None:
+    (reward, *metrics), weights = verifiers.rubric_functions()
+    state: dict[str, object] = {}
     completion = [{"role": "assistant", "content": TEXTS[2]}]
-    assert asyncio.run(verifiers.chart_reward(completion=completion, answer=REFERENCE, state={}, info={})) == 0.3
+    assert asyncio.run(reward(completion=completion, answer=REFERENCE, state=state)) == 0.3
+    assert weights == [1.0, *[0.0] * len(metrics)] and "error" not in state
+    assert {metric.__name__: metric(state=state) for metric in metrics}["chart_executed"] == 1.0
+
+
+@pytest.mark.usefixtures("failing")
+def test_verifiers_keep_what_the_service_failed_on() -> None:
+    (reward, *metrics), _ = verifiers.rubric_functions()
+    state: dict[str, object] = {}
+    with pytest.raises(UnavailableError):
+        asyncio.run(reward(completion=TEXTS[0], answer=REFERENCE, state=state))
+    assert isinstance(state["error"], UnavailableError)
+    assert {metric.__name__: metric(state=state) for metric in metrics}["chart_infra_failure"] == 1.0
 
 
 def test_signals_as_metrics() -> None:
