@@ -45,13 +45,31 @@ KEPT_BOXES = 64  # a noisy picture has 32,768 colours in every box
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
     """True when nearly every pixel of a (height, width, 3) picture has the most common colour."""
-    packed = pixels[::2, ::2].reshape(-1, 3).astype(np.uint32)
+    height, width = pixels.shape[:2]
+    needed = max(16, BLANK_SHARE * height * width)
+    background = _common_color(pixels)
+    low, high = np.maximum(background - BLANK_LEVELS, 0), np.minimum(background + BLANK_LEVELS, 255)
+    # In bytes a value below `low` wraps around to a large difference: one comparison finds both sides.
+    lows, spans = (np.tile(side.astype(np.uint8), width) for side in (low, high - low))
+
+    def ink(rows: NDArray[np.uint8]) -> int:
+        off = (rows - lows) > spans
+        return int(np.count_nonzero(off[:, 0::3] | off[:, 1::3] | off[:, 2::3]))
+
+    rows = pixels.reshape(height, 3 * width)
+    return ink(rows[::8]) < needed and ink(rows) < needed
+
+
+def _common_color(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The most common colour of a sample of at least 50,000 pixels; the smallest of several equally common ones."""
+    half = pixels[::2, ::2].reshape(-1, 3)
+    packed = half[:: max(1, len(half) // 50_000)].astype(np.uint32)
     codes = (packed[:, 0] << 16) | (packed[:, 1] << 8) | packed[:, 2]
-    values, counts = np.unique(codes[:: max(1, len(codes) // 50_000)], return_counts=True)
-    common = int(values[counts.argmax()])
-    background = np.array([common >> 16, common >> 8 & 255, common & 255], np.int16)
-    ink = (np.abs(pixels.astype(np.int16) - background) > BLANK_LEVELS).any(axis=2)
-    return bool(ink.sum() < max(16, BLANK_SHARE * ink.size))
+    common = int(codes[0])
+    if 2 * np.count_nonzero(codes == common) <= len(codes):  # the corner has no majority: count every colour
+        values, counts = np.unique(codes, return_counts=True)
+        common = int(values[counts.argmax()])
+    return np.array([common >> 16, common >> 8 & 255, common & 255])
 
 
 class Canvas:
@@ -60,8 +78,8 @@ class Canvas:
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels = pixels
         self.height, self.width = pixels.shape[:2]
-        coarse = (pixels >> 3).astype(np.uint16)
-        self._codes = (coarse[..., 0] << 10) | (coarse[..., 1] << 5) | coarse[..., 2]
+        red, green, blue = (pixels[..., channel].astype(np.uint16) >> 3 for channel in range(3))
+        self._codes = (red << 10) | (green << 5) | blue
         self._seen: OrderedDict[tuple[int, int, int, int], tuple[Floats, Floats]] = OrderedDict()
         self.work = WORK
 
@@ -80,11 +98,11 @@ class Canvas:
             left, top, right, bottom = inside
             step = 2 if (right - left) * (bottom - top) > 40_000 else 1
             self.work -= (right - left) * (bottom - top) // step**2
-            counts = np.bincount(self._codes[top:bottom:step, left:right:step].ravel(), minlength=1)
-            codes = np.flatnonzero(counts)
-            codes = codes[np.argsort(-counts[codes], kind="stable")]
+            codes, counts = _counted(self._codes[top:bottom:step, left:right:step].ravel())
+            order = np.argsort(-counts, kind="stable")
+            codes, counts = codes[order].astype(np.int64), counts[order]
             rgb = np.stack([codes >> 10, codes >> 5 & 31, codes & 31], axis=-1) * 8.0 + 4.0
-            self._seen[inside] = (rgb, counts[codes].astype(np.float64) * step * step)
+            self._seen[inside] = (rgb, counts.astype(np.float64) * step * step)
             if len(self._seen) > KEPT_BOXES:
                 self._seen.popitem(last=False)
         self._seen.move_to_end(inside)
@@ -97,6 +115,15 @@ class Canvas:
         rows = np.clip(np.rint(y).astype(int)[:, None, None] + steps[None, :, None], 0, self.height - 1)
         found = self.pixels[rows, columns].reshape(len(x), -1, 3)
         return found.astype(np.float64)
+
+
+def _counted(codes: NDArray[np.uint16]) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
+    """Distinct 15-bit codes in rising order, and how often each occurs."""
+    if len(codes) < 2000:  # sorting so few is cheaper than looking through all 32,768 bins
+        return np.unique(codes, return_counts=True)
+    counts = np.bincount(codes, minlength=1)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_]:

@@ -74,7 +74,7 @@ class Reader(TextReader, MarkReader):
         labels: list[str] = []
         grid = False
         try:
-            drawn = axis._update_ticks()
+            drawn = self.drawn_ticks(axis)
             ticks = [number(tick.get_loc()) for tick in drawn][:1000]
             labels = [tick.label1.get_text()[:200] for tick in drawn][:1000]
             grid = any(tick.gridline.get_visible() for tick in drawn)

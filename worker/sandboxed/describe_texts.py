@@ -63,7 +63,7 @@ class TextReader(Picture):
         self.text(found, axis.label, f"{letter}label", place)
         self.text(found, axis.offsetText, "offset", place)
         try:
-            ticks = axis._update_ticks()
+            ticks = self.drawn_ticks(axis)
         except Exception:
             return
         for tick in ticks[:MAX_TICKS]:

@@ -88,6 +88,7 @@ class Picture:
             self.axes, self.truncated = self.axes[:MAX_AXES], True
         self.values, self.characters = MAX_VALUES, MAX_CHARACTERS
         self.index = {id(axes): place for place, axes in enumerate(self.axes)}
+        self._ticks: dict[int, Any] = {}
 
     def box(self, extent: Any) -> Box | None:
         """Picture box of a display-space Bbox; None when it is not finite, or absurdly far."""
@@ -101,6 +102,12 @@ class Picture:
             return None
         left, top, right, bottom = (round(float(side), 2) for side in sides)
         return left, top, right, bottom
+
+    def drawn_ticks(self, axis: Any) -> Any:
+        """The ticks of an axis as drawn. Asked for once, as the axis works every one of them out. Raises what it does."""
+        if id(axis) not in self._ticks:
+            self._ticks[id(axis)] = axis._update_ticks()
+        return self._ticks[id(axis)]
 
     def inside(self, box: Box) -> bool:
         """Whether any of the box is on the picture."""
