@@ -104,7 +104,7 @@ class Picture:
         return left, top, right, bottom
 
     def drawn_ticks(self, axis: Any) -> Any:
-        """The ticks of an axis as drawn. Asked for once, as the axis works every one of them out. Raises what it does."""
+        """The ticks of an axis as drawn, asked for once: the axis works each of them out. Raises what it does."""
         if id(axis) not in self._ticks:
             self._ticks[id(axis)] = axis._update_ticks()
         return self._ticks[id(axis)]
