@@ -57,7 +57,7 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
         return int(np.count_nonzero(off[:, 0::3] | off[:, 1::3] | off[:, 2::3]))
 
     rows = pixels.reshape(height, 3 * width)
-    return ink(rows[::8]) < needed and ink(rows) < needed
+    return bool(ink(rows[::8]) < needed and ink(rows) < needed)
 
 
 def _common_color(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -117,7 +117,7 @@ class Canvas:
         return found.astype(np.float64)
 
 
-def _counted(codes: NDArray[np.uint16]) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
+def _counted(codes: NDArray[np.integer[Any]]) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
     """Distinct 15-bit codes in rising order, and how often each occurs."""
     if len(codes) < 2000:  # sorting so few is cheaper than looking through all 32,768 bins
         return np.unique(codes, return_counts=True)
