@@ -16,6 +16,7 @@ from chartreward.ledger import Record
 from chartreward.models import ItemError, ItemResult, Reference, Status
 from service import recent
 from service.batch import Batch
+from service.counters import HITS
 from service.fleet import Fleet
 from service.hub import Hub
 from service.intake import Plan
@@ -84,11 +85,13 @@ class Dispatcher:
             if owner is not None:
                 recent.note(pipeline, owner, batch, life)
             await pipeline.execute()
-        await self.enqueue(plan, missing)
+        fresh = await self.enqueue(plan, missing)
+        _count(batch, len(missing), fresh)
         return batch
 
-    async def enqueue(self, plan: Plan, keys: list[str]) -> None:
-        """Queue work, unless it is known or under way by now."""
+    async def enqueue(self, plan: Plan, keys: list[str]) -> int:
+        """Queue work, unless it is known or under way by now. Returns how much of it was new."""
+        fresh = 0
         workers = sum(plan.runtime in info.runtimes for info in self.fleet.serving)
         lane = ledger.lane(plan.runtime, plan.priority)
         queue = ledger.queue_name(lane, plan.batch)
@@ -111,7 +114,8 @@ class Dispatcher:
                     ]
                     fields = ledger.job_fields(job, chunk, queue, plan.created)
                     await self._submit(args=[*head, len(own), *own, *fields], client=pipeline)
-                await pipeline.execute()
+                fresh += sum(await pipeline.execute())
+        return fresh
 
     async def keep_reference(self, content_id: str, reference: Reference, client: Redis | None = None) -> None:
         """Store a reference, or keep it for longer where it is already."""
@@ -245,6 +249,15 @@ class Dispatcher:
         """Wait for the end of a batch, or until the clock says `until`."""
         async for _ in self.wait(batch, until, plan, gone):
             pass
+
+
+def _count(batch: Batch, missing: int, fresh: int) -> None:
+    """Count a batch's items by where their results come from."""
+    local, cached = len(batch.local), sum(key in batch.hits for key in batch.keys if key is not None)
+    sources = {"no_code": local, "cache": cached, "fresh": fresh, "joined": missing - fresh}
+    sources["equal"] = len(batch.keys) - local - cached - missing
+    for source, count in sources.items():
+        HITS.labels(source).inc(count)
 
 
 def _lost(batch: Batch) -> Record:

@@ -74,6 +74,16 @@ class Fleet:
         raise unavailable("no worker has started yet; try again", code="no_workers")
 
 
+async def batches_waiting(redis: Redis, fleet: Fleet) -> dict[str, int]:
+    """Lane (runtime:priority) -> batches that have jobs nobody took yet."""
+    lanes = ledger.lanes(sorted({name for worker in fleet.serving for name in worker.runtimes}))
+    async with redis.pipeline(transaction=False) as pipeline:
+        for lane in lanes:
+            pipeline.llen(ledger.turns_key(lane))
+        counts = await pipeline.execute()
+    return dict(zip(lanes, counts, strict=True))
+
+
 def identity(info: WorkerInfo) -> dict[str, Any]:
     """All that a result depends on, part of every work key."""
     return {

@@ -6,26 +6,17 @@ import os
 import time
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from chartreward import ledger, scripts
+from service.counters import REGISTRY
+from service.fleet import batches_waiting
 from service.state import State
 
 STAGES = ("queue", "exec", "draw", "score")
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 120_000)
-
-REGISTRY = CollectorRegistry()
-REQUESTS = Counter("chartreward_http_requests", "Requests answered", ["route", "status"], registry=REGISTRY)
-LATENCY = Histogram(
-    "chartreward_http_request_seconds",
-    "Time to the end of the answer",
-    ["route"],
-    registry=REGISTRY,
-    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 180),
-)
-HITS = Counter("chartreward_cache_items", "Items by where their result came from", ["source"], registry=REGISTRY)
 
 
 class _Shared(Collector):
@@ -61,6 +52,7 @@ async def _shared(state: State) -> list[Metric]:
         raw, inflight, oldest, memory, usage = await pipeline.execute()
     counters = {name.decode(): int(value) for name, value in raw.items()}
     ready = await state.readiness.report()
+    waiting = await batches_waiting(state.redis, state.fleet)
     age = time.time() - oldest[0][1] if oldest else 0.0
     gauges = [
         ("chartreward_items_under_way", "Distinct items queued or being scored", inflight),
@@ -79,13 +71,23 @@ async def _shared(state: State) -> list[Metric]:
     metrics.append(outcomes)
     totals = {
         "worker_deaths": "Workers that died",
+        "worker_restarts": "Workers started in the place of another, dead or recycled",
         "denials": "Items that ended because the sandbox denied them something",
         "expired": "Items nobody waited for any more when their turn came",
     }
     for name, text in totals.items():
         value = counters.get(f"{name}_total", 0)
         metrics.append(CounterMetricFamily(f"chartreward_{name}", text, value=value))
-    metrics += [_stages(counters), *_store(counters, usage)]
+    lanes = GaugeMetricFamily("chartreward_batches_waiting", "Batches with jobs that wait", labels=["lane"])
+    for lane, count in waiting.items():
+        lanes.add_metric([lane], count)
+    operations = CounterMetricFamily(
+        "chartreward_denied_operations", "What the sandbox denied, by audit event", labels=["operation"]
+    )
+    for name, value in counters.items():
+        if name.startswith("denied:"):
+            operations.add_metric([name.partition(":")[2]], value)
+    metrics += [lanes, operations, _stages(counters), *_store(counters, usage)]
     return metrics
 
 

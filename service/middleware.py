@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import metrics
+from service import counters
 from service.auth import authenticate
 from service.problems import ProblemError, response
 from service.settings import ServiceSettings
@@ -61,7 +61,7 @@ class Surroundings:
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"
-        metrics.REQUESTS.labels(route, str(status)).inc()
-        metrics.LATENCY.labels(route).observe(seconds)
+        counters.REQUESTS.labels(route, str(status)).inc()
+        counters.LATENCY.labels(route).observe(seconds)
         write = log.debug if route in ("/healthz", "/readyz", "/metrics") else log.info
         write("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))

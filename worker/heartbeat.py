@@ -26,6 +26,15 @@ log = structlog.get_logger(__name__)
 PERIOD_S = 1.5
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 120_000)
 STAGES = ("queue", "exec", "draw", "score")
+# Events that are counted by name; a name from the jail may be anything.
+DENIED = frozenset(
+    {
+        *("open", "os.fork", "os.exec", "os.posix_spawn", "os.system", "os.kill", "os.link", "os.symlink", "os.mkdir"),
+        *("os.remove", "os.rename", "os.rmdir", "os.chmod", "signal.pthread_kill", "resource.setrlimit", "fcntl.ioctl"),
+        *("socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"),
+        *("socket.sendto", "subprocess.Popen", "pty.spawn"),
+    }
+)
 
 
 class Heartbeat(threading.Thread):
@@ -93,6 +102,12 @@ class Heartbeat(threading.Thread):
                 self._counts[f"stage:{stage}:sum"] += round(value)
             if result.status is Status.FORBIDDEN:
                 self._counts["denials_total"] += 1
+
+    def denied(self, operation: str) -> None:
+        """Count what the sandbox denied: an audit event, perhaps with a path, as the hostile process names it."""
+        event = operation.partition(" ")[0]
+        with self._lock:
+            self._counts[f"denied:{event if event in DENIED else 'other'}"] += 1
 
     def stop(self) -> None:
         """The worker ends in good order: forget it."""

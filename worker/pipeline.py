@@ -106,12 +106,13 @@ class Engine:
     """Scores chunks of items that share a reference, a profile and a runtime.
 
     One thread at a time uses an engine; it owns one jail a runtime. `renders` receives (sha256, PNG bytes) of pictures
-    that results point to.
+    that results point to, `denied` the operation that the sandbox denied a code.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.renders: Callable[[str, bytes], None] | None = None
+        self.denied: Callable[[str], None] | None = None
         self.default_backbone = _default_backbone(settings)
         self.backbones: dict[str, Backbone] = {}
         self.signals: dict[str, Signal] = {}
@@ -307,6 +308,8 @@ class Engine:
             known.cached = True
             return known
         outcome = self._run(runtime, code, plan.needs, limits)
+        if outcome.denied and self.denied is not None:
+            self.denied(outcome.denied)
         render = self._checked(outcome, code, checked, partial=plan.needs.partial)
         if outcome.status is not Status.TIMEOUT:  # a busy machine may let it pass next time
             self._renders.put(key, render, render.size)

@@ -18,6 +18,7 @@ from uuid import uuid4
 import redis
 import structlog
 
+from chartreward import ledger
 from worker.recovery import take_back
 from worker.runner import EXIT_REFUSED, configure_logs
 from worker.settings import WorkerSettings
@@ -86,6 +87,9 @@ class Pool:
                 take_back(self._redis, name, self.settings, explained=explained)
                 slot.to_take_back.pop(0)
         if slot.process is None and slot.refusals < MAX_REFUSALS and time.monotonic() >= slot.wait_until:
+            if slot.name:
+                with contextlib.suppress(redis.RedisError):
+                    self._redis.hincrby(ledger.COUNTERS, "worker_restarts_total", 1)
             slot.name = f"{socket.gethostname()}-{uuid4().hex[:8]}"
             slot.started = time.monotonic()
             slot.process = subprocess.Popen([*self.command, "--one", slot.name])

@@ -47,6 +47,7 @@ class ScoringEngine(Protocol):
     """What the runner needs of `worker.pipeline.Engine`."""
 
     renders: Callable[[str, bytes], None] | None
+    denied: Callable[[str], None] | None
     default_backbone: str
 
     def start(self) -> None: ...
@@ -87,6 +88,7 @@ class ChartWorker(SimpleWorker):
         self._references: OrderedDict[str, Reference] = OrderedDict()
         self.log_job_description = False
         engine.renders = self._store_render
+        engine.denied = beat.denied
 
     # --- the loop -----------------------------------------------------------------------------
 

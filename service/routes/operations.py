@@ -14,6 +14,7 @@ from chartreward.messages import WorkerInfo
 from chartreward.models import MAX_CODE_CHARS, MAX_COMPLETION_CHARS, MAX_ITEMS, BatchSummary, Profile
 from chartreward.profiles import DEFAULT_PROFILE, load_profiles
 from service import metrics, recent
+from service.fleet import batches_waiting
 from service.openapi import problems
 from service.problems import unavailable
 from service.state import owner_of, state_of
@@ -151,19 +152,16 @@ async def queue(request: Request) -> Any:
     """How much is under way, for how long, and in which lanes."""
     state = state_of(request)
     await state.fleet.refresh()
-    runtimes = {name for worker in state.fleet.serving for name in worker.runtimes}
-    lanes = ledger.lanes(sorted(runtimes))
     async with state.redis.pipeline(transaction=False) as pipeline:
         pipeline.zcard(ledger.INFLIGHT)
         pipeline.zrange(ledger.INFLIGHT, 0, 0, withscores=True)
-        for lane in lanes:
-            pipeline.llen(ledger.turns_key(lane))
-        items, oldest, *waiting = await pipeline.execute()
+        items, oldest = await pipeline.execute()
+    waiting = await batches_waiting(state.redis, state.fleet)
     return {
         "items": items,
         "oldest_s": round(max(0.0, time.time() - oldest[0][1]), 3) if oldest else None,
         "limit": state.settings.max_queue,
-        "batches_waiting": {lane: count for lane, count in zip(lanes, waiting, strict=True) if count},
+        "batches_waiting": {lane: count for lane, count in waiting.items() if count},
         **await state.readiness.report(),
     }
 

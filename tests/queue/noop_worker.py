@@ -29,6 +29,7 @@ class NoopEngine:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.renders: Callable[[str, bytes], None] | None = None
+        self.denied: Callable[[str], None] | None = None
         self.weights: Mapping[str, str] = {"none": "0" * 64}
         self._log = os.environ.get("NOOP_LOG")
 
