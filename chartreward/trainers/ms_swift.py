@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     AsyncORM = ORM
     orms: dict[str, type] = {}
 else:
-    from swift.rewards import ORM, AsyncORM, orms
+    try:
+        from swift.rewards import ORM, AsyncORM, orms
+    except ModuleNotFoundError as error:
+        if error.name != "swift":  # it is there, and broken
+            raise
+        ORM, AsyncORM, orms = object, object, {}
 
 
 def _items(completions: list[str], columns: dict[str, Any]) -> list[tuple[str, Any]]:
