@@ -34,7 +34,7 @@ def unlocked_copy(folder: Path) -> Path:
     shutil.copytree(zygote.SANDBOXED, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     path = target / "lockdown.py"
     source = path.read_text()
-    marker = "        os.setsid()\n"
+    marker = "        self.leave_session()\n"
     assert source.count(marker) == 1
     path.write_text(source.replace(marker, marker + "        os.fchdir(work)\n        return\n"))
     for one in [folder, target, *target.iterdir()]:

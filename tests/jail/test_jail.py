@@ -259,9 +259,17 @@ def test_no_writable_memory_is_shared_with_the_zygote(jail: Jail) -> None:
 @pytest.mark.parametrize(
     ("layer", "sabotaged", "hole"),
     [
-        (("lockdown.py", "if self.abi:"), "if False:", "list a folder outside"),
+        pytest.param(
+            ("lockdown.py", "if self.abi:"), "if False:", "list a folder outside", marks=pytest.mark.slow, id="Landlock"
+        ),
         (("lockdown.py", "if self.seccomp:"), "if False:", "connect over TCP|send over UDP|fork"),
-        (("lockdown.py", "os.closerange(RESULT_FD + 1, 1 << 20)"), "pass", "use an inherited descriptor"),
+        pytest.param(
+            ("lockdown.py", "os.closerange(RESULT_FD + 1, 1 << 20)"),
+            "pass",
+            "use an inherited descriptor",
+            marks=pytest.mark.slow,
+            id="descriptors",
+        ),
         (("limits.py", "(resource.RLIMIT_AS, address_space() + memory_bytes),"), "", "grow past the memory limit"),
     ],
 )

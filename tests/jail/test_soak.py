@@ -10,7 +10,6 @@ import os
 import platform
 import queue
 import random
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -140,27 +139,14 @@ def test_many_random_system_calls_harm_nobody(jail: Jail) -> None:
     _fuzz(jail, range(1000, 1400), 2000)
 
 
-def _unlocked(folder: Path) -> Path:
-    """worker/sandboxed/ without its lock-down; only for comparing what benign code draws."""
-    target = folder / "sandboxed"
-    shutil.copytree(zygote.SANDBOXED, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    path = target / "lockdown.py"
-    source = path.read_text()
-    assert source.count("        os.setsid()\n") == 1
-    path.write_text(
-        source.replace("        os.setsid()\n", "        os.setsid()\n        os.fchdir(work)\n        return\n")
-    )
-    for one in [target, *target.iterdir()]:
-        one.chmod(0o755)
-    return target
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not CORPUS.exists(), reason="the development corpus lies beside the repository (../shared)")
 def test_no_script_of_the_corpus_loses_its_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with gzip.open(CORPUS, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
+    from benchmarks.jail_cost import unlocked_copy
+
     scripts = corpus_scripts(rows)
     for path in (tmp_path, *tmp_path.parents):
         if os.geteuid() == 0 and path.is_relative_to(tmp_path.parents[1]):
@@ -168,7 +154,7 @@ def test_no_script_of_the_corpus_loses_its_picture(tmp_path: Path, monkeypatch: 
     settings = JailSettings(timeout_s=60.0)
     different = []
     with Jail(RUNTIME, settings) as locked:
-        monkeypatch.setattr(zygote, "SANDBOXED", _unlocked(tmp_path))
+        monkeypatch.setattr(zygote, "SANDBOXED", unlocked_copy(tmp_path))
         with Jail(RUNTIME, JailSettings(timeout_s=60.0, reduced=True)) as bare, ThreadPoolExecutor(2) as pool:
             for number, code in enumerate(scripts):
                 jailed, free = pool.map(lambda jail, code=code: jail.run(code), (locked, bare))

@@ -138,7 +138,7 @@ class Jail:
 
     def self_test(self) -> list[str]:
         """Names of the escapes that succeed from inside this jail; [] when it holds. Raises JailError."""
-        with self_test.traps(self.settings.memory_mb) as facts:
+        with self_test.traps(self.settings, self._uid) as facts:
             outcome, reply = self._serve(self._request("escapes", b"", facts, None, None))
         if reply is None or reply.escaped is None:
             reason = outcome.error.message if outcome.error else outcome.status.value

@@ -69,11 +69,22 @@ class Lockdown:
 
     def apply(self, work: int, caps: dict[str, Any]) -> None:
         """Lock this process: `work` is the descriptor of its work directory, `caps` its limits. Raises OSError."""
-        os.setsid()
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
-        _first_to_die()
+        self.leave_session()
         os.umask(0o077)
         os.fchdir(work)
+        self.limit(caps)
+        self.restrict_files(work)
+        self.close_descriptors()
+        self.filter_calls()
+
+    def leave_session(self) -> None:
+        """A session of its own, that ends with the zygote; first to go when the machine runs out of memory."""
+        os.setsid()
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
+        Path("/proc/self/oom_score_adj").write_bytes(b"1000")
+
+    def limit(self, caps: dict[str, Any]) -> None:
+        """rlimits."""
         limits.apply(
             memory_bytes=caps["memory_bytes"],
             cpu_s=caps["cpu_s"],
@@ -81,13 +92,17 @@ class Lockdown:
             open_files=caps["open_files"],
             stack_bytes=caps["stack_bytes"],
         )
+
+    def restrict_files(self, work: int) -> None:
+        """Landlock: files, TCP, signals, abstract sockets, as far as the kernel knows them."""
         if self.abi:
             kernel.landlock(self.abi, [*self.rules, (work, WORK)])
+
+    def close_descriptors(self) -> None:
+        """Nothing but stdin, stdout, stderr and the result."""
         os.closerange(RESULT_FD + 1, 1 << 20)
+
+    def filter_calls(self) -> None:
+        """seccomp, last: the steps before need calls that it refuses."""
         if self.seccomp:
             self.seccomp.install()
-
-
-def _first_to_die() -> None:
-    """When the machine runs out of memory, the job goes before anything else."""
-    Path("/proc/self/oom_score_adj").write_bytes(b"1000")
