@@ -40,6 +40,7 @@ class WorkChunk(BaseModel):
     runtime: str
     limits: Limits
     returns: list[Returnable] = Field(default_factory=list)
+    trace: str | None = Field(default=None, description="`traceparent` of the request, when it is traced")
 
 
 class WorkerInfo(BaseModel):

@@ -11,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from chartreward import __version__
+from chartreward import __version__, tracing
 from service import canary, logs, openapi, problems
 from service.dispatch import Dispatcher
 from service.fleet import Fleet, Readiness
@@ -29,6 +29,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     settings = settings or ServiceSettings()
     settings.check_exposure()
     logs.configure(settings.log_level)
+    tracing.configure(settings.traces, "chartreward-api")
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:

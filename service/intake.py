@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from chartreward import __version__
+from chartreward import __version__, tracing
 from chartreward.completions import extract_code
 from chartreward.keys import REFERENCE_PREFIX, WorkKeys, reference_id
 from chartreward.ledger import Record
@@ -50,6 +50,7 @@ class Plan:
 
     def chunks(self, keys: list[str], most: int, workers: int) -> Iterator[WorkChunk]:
         """Group work by reference into jobs of at most `most` items, smaller when workers would go without."""
+        trace = tracing.carrier()
         share = -(-len(keys) // max(1, 2 * workers))
         size = max(1, min(most, share))
         groups: dict[str, list[str]] = {}
@@ -65,6 +66,7 @@ class Plan:
                     runtime=self.runtime,
                     limits=self.limits,
                     returns=list(self.returns),
+                    trace=trace,
                 )
 
 

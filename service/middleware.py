@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chartreward import tracing
 from service import counters
 from service.auth import authenticate
 from service.problems import ProblemError, response
@@ -49,7 +50,12 @@ class Surroundings:
                 headers["Server-Timing"] = f"total;dur={(time.perf_counter() - started) * 1000:.1f}"
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request=request_id):
+        parent = request.headers.get("traceparent")
+        name = f"{scope['method']} {scope['path']}"[:200]
+        with (
+            structlog.contextvars.bound_contextvars(request=request_id),
+            tracing.span(name, parent=parent, request=request_id) as span,
+        ):
             try:
                 owner = authenticate(self.settings, scope["path"], request.headers, request.query_params)
                 scope["state"]["owner"] = owner
@@ -57,6 +63,7 @@ class Surroundings:
             except ProblemError as problem:  # authentication
                 await response(request, problem)(scope, receive, answer)
             finally:
+                span.note("http.response.status_code", status)
                 self._account(scope, status, time.perf_counter() - started)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:

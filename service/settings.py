@@ -30,6 +30,9 @@ class ServiceSettings(BaseSettings):
     redis_password: SecretStr | None = Field(default=None, description="goes into redis_url, where that has none")
     redis_connections: int = Field(default=64, ge=4, description="connections to Redis at most, a process")
     log_level: str = Field(default="info", description="debug, info, warning, error")
+    traces: str | None = Field(
+        default=None, description="OpenTelemetry: URL of an OTLP/HTTP endpoint (…/v1/traces), or file:PATH; unset: off"
+    )
 
     # who may ask, and for how much
     api_keys: dict[str, str] = Field(

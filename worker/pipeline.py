@@ -15,6 +15,7 @@ import structlog
 from PIL import Image
 
 import chartreward
+from chartreward import tracing
 from chartreward.messages import Needs, WorkChunk, WorkItem
 from chartreward.models import (
     Integrity,
@@ -254,7 +255,8 @@ class Engine:
         reward = failure(plan.profile, outcome.status)
         if chart is not None and reference.chart is not None:
             try:
-                signals, reward = self._compare(plan, chart, reference.chart, item)
+                with tracing.span("score", key=item.key):
+                    signals, reward = self._compare(plan, chart, reference.chart, item)
             except SignalMissingError as error:
                 return self._bad_reference(chunk, reference.outcome, str(error))
             treatment = blank(plan.profile) if render.blank else None
@@ -316,7 +318,10 @@ class Engine:
         return render
 
     def _run(self, runtime: str, code: str, needs: Needs, limits: Limits) -> Outcome:
-        return self._jail(runtime).run(code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
+        with tracing.span("jail", runtime=runtime) as span:
+            outcome = self._jail(runtime).run(code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
+            span.note("status", outcome.status.value)
+        return outcome
 
     @staticmethod
     def _checked(outcome: Outcome, code: str | None, check: bool, partial: bool = False) -> Render:

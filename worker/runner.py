@@ -25,7 +25,7 @@ from rq.utils import now, utcformat
 from rq.worker.worker_classes import SimpleWorker
 
 import chartreward
-from chartreward import ledger, scripts
+from chartreward import ledger, scripts, tracing
 from chartreward.messages import WorkChunk, WorkerInfo, WorkItem
 from chartreward.models import ItemError, ItemResult, Reference, Status
 from worker.heartbeat import Heartbeat
@@ -65,7 +65,10 @@ def score_chunk(chunk: str) -> int:
     """The RQ job: score a chunk (JSON of `WorkChunk`) with this process's engine. Returns the items it finished."""
     if _current is None:
         raise RuntimeError("score_chunk runs inside `python -m worker` only: it needs the engine of that process")
-    return _current.score(WorkChunk.model_validate_json(chunk))
+    work = WorkChunk.model_validate_json(chunk)
+    _current.trace_queue(work)
+    with tracing.span("chunk", parent=work.trace, items=len(work.items), profile=work.profile.ref):
+        return _current.score(work)
 
 
 class ChartWorker(SimpleWorker):
@@ -156,6 +159,11 @@ class ChartWorker(SimpleWorker):
         error = ItemError(type="WorkerError", message="the worker failed on this job; try again")
         for item in self._wanted(chunk):
             self._hand_over(chunk, item, _infrastructure(chunk, error))
+
+    def trace_queue(self, chunk: WorkChunk) -> None:
+        """The time that a traced chunk waited."""
+        if chunk.trace is not None:
+            tracing.past("queue", self._queued, parent=chunk.trace, worker=self.name)
 
     # --- one chunk ----------------------------------------------------------------------------
 
@@ -316,6 +324,7 @@ def run(
     """One worker process, from start to SIGTERM; returns its exit status."""
     global _current  # noqa: PLW0603 - RQ jobs are module functions; this is how they find the engine
     configure_logs(settings.log_level)
+    tracing.configure(settings.traces, "chartreward-worker")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pool decides
     connection = Redis.from_url(settings.redis_url, socket_timeout=30)
     beat = Heartbeat(name, settings, EXIT_STALLED)

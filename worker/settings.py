@@ -103,6 +103,9 @@ class WorkerSettings(BaseSettings):
         default=60.0, gt=0, description="beyond twice the execution limit, a worker without progress ends itself"
     )
     log_level: str = Field(default="info", description="debug, info, warning, error")
+    traces: str | None = Field(
+        default=None, description="OpenTelemetry: URL of an OTLP/HTTP endpoint (…/v1/traces), or file:PATH; unset: off"
+    )
 
     @model_validator(mode="after")
     def _place_cache(self) -> Self:

@@ -92,6 +92,7 @@ def lasting(client: redis.Redis) -> list[str]:
     return [name for name in without if not name.startswith(ledger.LASTING)]
 
 
+@pytest.mark.slow
 def test_caps_bound_the_memory_of_redis(tmp_path: Path) -> None:
     """Batches of 4,096 items, again and again: their records end where the cap is, not after an hour."""
     env = {"CHARTREWARD_KEEP_BATCHES_MB": "16"}
