@@ -31,6 +31,9 @@ EXCUSED = {
     "docs/trainers.md: $ python -m verl": "needs verl and GPUs; tests/trainers checks the adapter's contract",
     "docs/trainers.md: $ echo 'import chartreward.trainers.ms_swift'": "needs ms-swift: make test-trainers",
     "docs/trainers.md: $ echo 'from chartreward.trainers.easyr1": "needs EasyR1: make test-trainers",
+    "docs/trainers.md: @vf.reward": "needs verifiers: make test-trainers",
+    "docs/trainers.md: NeMoGymTaskConfig": "needs verifiers: make test-trainers",
+    "docs/trainers.md: $ python train.py --rm-type": "slime's own script; tests/service/test_trainers.py speaks to /rm",
     "docs/trainers.md: $ python -m openrlhf": "needs OpenRLHF; tests/service/test_trainers.py speaks its protocol",
 }
 # What the reader of a fragment has at hand.
