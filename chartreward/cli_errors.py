@@ -71,9 +71,15 @@ def _no_answer(error: httpx.HTTPError) -> str:
 
 
 def _fields(error: ValidationError) -> str:
-    """Every wrong field on a line of its own, without pydantic's links."""
+    """Every wrong field on a line of its own, without pydantic's links; a setting by its variable."""
+    is_setting = error.title.endswith("Settings")
     lines = [
-        f"{'.'.join(map(str, entry['loc'])) or error.title}: {entry['msg']}"
+        f"{_field(entry['loc'], is_setting) or error.title}: {entry['msg']}"
         for entry in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     return "\n".join(lines)
+
+
+def _field(place: tuple[int | str, ...], is_setting: bool) -> str:
+    first, *rest = map(str, place) if place else [""]
+    return ".".join([f"CHARTREWARD_{first.upper()}" if is_setting and first else first, *rest])

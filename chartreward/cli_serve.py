@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import re
 import time
 import tomllib
 from importlib.util import find_spec
@@ -15,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from chartreward.cli_errors import CommandError
 from chartreward.completions import extract_code
 from chartreward.embedded import ROOT, Stack, StackError
 
@@ -38,6 +41,8 @@ def serve(  # noqa: PLR0917 - a command's options
     """Start Redis, the API and the workers on this machine, and serve until Ctrl-C."""
     if any(find_spec(name) is None for name in ("service", "worker")):
         raise StackError("no service here: this command needs the repository's environment (make setup)")
+    if redis is not None:
+        _check_redis(redis)
     console = Console(stderr=True)
     started = time.monotonic()
     stack = Stack(host=host, port=port, workers=workers, redis_url=redis, env=_environment(host))
@@ -57,6 +62,19 @@ def serve(  # noqa: PLR0917 - a command's options
         raise typer.Exit(1) from None
     finally:
         stack.stop()
+
+
+def _check_redis(url: str) -> None:
+    """Say at once, not after the start-up time, that a Redis cannot be used. Raises CommandError."""
+    from redis import Redis
+    from redis.exceptions import RedisError
+
+    shown = re.sub(r"//[^@/]*@", "//", url)
+    try:
+        with contextlib.closing(Redis.from_url(url, socket_connect_timeout=10, socket_timeout=10)) as client:
+            client.ping()
+    except (RedisError, ValueError, OSError) as error:
+        raise CommandError(f"no Redis at {shown}: {error}") from None
 
 
 def _environment(host: str) -> dict[str, str]:

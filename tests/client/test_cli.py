@@ -169,10 +169,12 @@ SALES = CHARTS / "sales.py"
         (["workers", "--url", "{service}/openapi.json?"], 1, "does not answer like ChartReward"),
         (["submit", "binary.py", "-o", "out.jsonl"], 1, "UnicodeDecodeError"),
         (["submit", "no.json", "-o", "out.jsonl"], 1, "no.json:1: no JSON"),
-        (["references", "register", "no.json"], 1, "JSONDecodeError"),
+        (["references", "register", "no.json"], 1, "no.json:1: no JSON"),
         (["weights", "get", "nope"], 1, "unknown backbone 'nope'; known: resnet18"),
         (["serve", "--port", "1000000"], 2, "65535"),
         (["serve", "--port", "{closed}"], 1, "choose another with --port"),
+        (["serve", "--redis", "redis://:secret@127.0.0.1:{closed}/0"], 1, "no Redis at redis://127.0.0.1:"),
+        (["serve", "--redis", "nonsense"], 1, "no Redis at nonsense"),
     ],
 )
 def test_errors_are_one_line_with_a_status(
@@ -183,6 +185,20 @@ def test_errors_are_one_line_with_a_status(
     assert result.exit_code == status, result.output
     assert message in " ".join(result.output.replace("│", " ").split()), result.output
     assert "Traceback" not in result.output and not isinstance(result.exception, Exception)
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("CHARTREWARD_TIMEOUT_S", "soon", "CHARTREWARD_TIMEOUT_S: Input should be a valid number"),
+        ("CHARTREWARD_WEIGHTS", "garbage", 'field "weights"'),
+        ("CHARTREWARD_WEIGHTS", '{"resnet18": {"path": "/nope"}}', "chartreward weights get resnet18"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
+    result = run("score", SALES, SALES, env={name: value})
+    assert result.exit_code == 1 and message in " ".join(result.output.split()), result.output
 
 
 def test_a_key_is_asked_for_and_used(tmp_path: Path) -> None:

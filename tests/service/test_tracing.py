@@ -63,7 +63,8 @@ def test_off_means_nothing_is_imported() -> None:
         "create_app()\nassert tracing.carrier() is None\n"
         "with tracing.span('x') as span: span.note('a', 1)\n"
         # redis-py imports opentelemetry.sdk.metrics by itself where it is installed
-        "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter'))])"
+        "print([name for name in sys.modules"
+        " if name.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter'))])"
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith("CHARTREWARD_")}
     command = [sys.executable, "-c", code]
