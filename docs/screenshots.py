@@ -19,12 +19,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from chartreward.cli_serve import example_table
 from chartreward.embedded import Stack
+from tests.browser.chromium import FLAGS, find_chromium
 
 IMAGES = Path(__file__).parent / "images"
 EXAMPLES = Path(__file__).parents[1] / "examples" / "charts"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 VIEWS = ("playground", "batches", "batch", "fleet", "profiles")
 WIDTHS = (380, 1024, 1600)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -50,14 +48,14 @@ def keep_busy(url: str, mark: str) -> None:
     httpx.post(f"{url}/v1/rewards", json={"items": items}, timeout=60).raise_for_status()
 
 
-def open_view(page: Page, url: str, view: str) -> None:
-    """Show a view and wait until it has its data."""
+def open_view(page: Page, url: str, view: str, opened: tuple[str, ...]) -> None:
+    """Show a view and wait until it has its data; in the playground, open the evidence of some signals."""
     page.goto(f"{url}/#/{'batches' if view == 'batch' else view}")
     if view == "playground":
         page.get_by_label("Profile", exact=True).select_option("fidelity")
         page.get_by_role("button", name="Score", exact=True).click()
         page.locator("[data-test=reward]").wait_for(timeout=PATIENCE_MS)
-        for signal in ("data", "color"):
+        for signal in opened:
             page.locator("button.signal").filter(has_text=signal).click()
     elif view == "batch":
         page.locator("tr[data-batch] a").last.click()
@@ -77,7 +75,7 @@ def take(url: str, every: bool, folder: Path, views: tuple[str, ...]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         sync_playwright() as tool,
-        contextlib.closing(tool.chromium.launch(executable_path=CHROMIUM, args=FLAGS)) as browser,
+        contextlib.closing(tool.chromium.launch(executable_path=find_chromium(), args=FLAGS)) as browser,
     ):
         for width in WIDTHS:
             for scheme in SCHEMES:
@@ -86,7 +84,7 @@ def take(url: str, every: bool, folder: Path, views: tuple[str, ...]) -> None:
                 context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
                 for view in wanted:
                     page = context.new_page()
-                    open_view(page, url, view)
+                    open_view(page, url, view, ("data", "color", "visual") if every else ())
                     page.evaluate("scrollTo(0, 0)")
                     page.mouse.move(0, 0)
                     page.screenshot(path=folder / f"page-{view}-{width}-{scheme}.png", full_page=True)

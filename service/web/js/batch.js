@@ -65,6 +65,7 @@ function overview(batch, recipe, groups, more) {
   const ranked = byReward(batch.results);
   const mean = ranked.length ? ranked.reduce((sum, { reward }) => sum + reward, 0) / ranked.length : null;
   const cancel = h("button", { type: "button", class: "quiet", on: { click: () => remove(`/v1/rewards/${encodeURIComponent(batch.id)}`).catch(() => undefined) } }, "Cancel the rest");
+  const ends = Math.min(ENDS, Math.floor(ranked.length / 2));
   const range = recipe?.range ?? [ranked[0]?.reward ?? 0, ranked.at(-1)?.reward ?? 1];
   return [
     h("nav", { class: "row crumbs", "aria-label": "Place" }, h("a", { href: "#/batches" }, "Batches")),
@@ -74,7 +75,7 @@ function overview(batch, recipe, groups, more) {
       h("section", { class: "card stack" }, h("h2", {}, "Rewards"), ranked.length
         ? [histogram(ranked.map(({ reward, status }) => ({ value: reward, kind: status === "ok" ? "good" : "bad" })), range, "Histogram of rewards"), h("p", { class: "muted" }, "mean ", h("span", { class: "num" }, number(mean)), ", median ", h("span", { class: "num" }, number(ranked[Math.floor(ranked.length / 2)].reward)), ` of ${ranked.length}`)]
         : h("p", { class: "muted" }, "No rewards yet."))),
-    ranked.length > 1 ? h("div", { class: "ends" }, strip("Worst", batch, ranked.slice(0, ENDS)), strip("Best", batch, [...ranked].reverse().slice(0, ENDS))) : null,
+    ends > 0 ? h("div", { class: "ends" }, strip("Worst", batch, ranked.slice(0, ends)), strip("Best", batch, [...ranked].reverse().slice(0, ends))) : null,
     sheets(batch, groups, more),
   ];
 }
@@ -132,6 +133,6 @@ function sheets(batch, most, more) {
 function sheet(batch, name, results) {
   const picture = results.find((one) => one.reference_render)?.reference_render;
   return h("section", { class: "card sheet" },
-    h("div", { class: "sheet-reference" }, picture ? lazy(picture, "Reference chart") : h("span", { class: "none" }, "no reference picture"), h("p", { class: "muted" }, h("code", {}, foreign(name.slice(0, 16) || "no reference")), ` ${results.length} rollout${results.length > 1 ? "s" : ""}`)),
+    h("div", { class: "sheet-reference" }, picture ? lazy(picture, "Reference chart") : h("span", { class: "none" }, "no reference picture"), h("p", { class: "muted" }, h("code", {}, foreign(name.slice(0, 16) || "no reference")), ` · ${results.length} rollout${results.length > 1 ? "s" : ""}`)),
     h("ol", { class: "thumbs" }, results.slice(0, SHEET).map((result) => thumb(batch, result)), results.length > SHEET ? h("li", { class: "muted" }, `and ${results.length - SHEET} more`) : null));
 }

@@ -41,13 +41,13 @@ export function batchesView(main) {
 
 function table(batches) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Recent batches" },
-    h("table", { class: "rows" },
+    h("table", { class: "rows batch-rows" },
       h("thead", {}, h("tr", {}, ["Batch", "Submitted", "Profile", "Progress", "Outcomes"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, batches.map((batch) =>
         h("tr", { "data-batch": batch.id },
-          h("td", {}, h("a", { href: `#/batches/${encodeURIComponent(batch.id)}` }, h("code", {}, foreign(batch.id.slice(0, 12)))), h("span", { class: `badge ${batch.status}` }, batch.status)),
+          h("td", { class: "nowrap" }, h("a", { href: `#/batches/${encodeURIComponent(batch.id)}` }, h("code", {}, foreign(batch.id.slice(0, 12)))), h("span", { class: `badge ${batch.status}` }, batch.status)),
           h("td", { class: "muted nowrap", title: clock(batch.created) }, ago(batch.created)),
-          h("td", { class: "muted" }, foreign(batch.profile, 40)),
+          h("td", { class: "muted nowrap" }, foreign(batch.profile, 40)),
           h("td", {}, progress(batch.done, batch.total, `Progress of ${batch.id}`)),
           h("td", {}, statusCounts(batch.counts, batch.total)))))));
 }

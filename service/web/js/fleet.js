@@ -90,7 +90,7 @@ function stages(metrics) {
 
 function workerTable(workers) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Workers" }, h("table", { class: "rows" },
-    h("thead", {}, h("tr", {}, ["Worker", "State", "Jail", "Jobs done", "Memory", "Up since", "Seen"].map((name) => h("th", { scope: "col" }, name)))),
+    h("thead", {}, h("tr", {}, ["Worker", "State", "Jail", "Jobs done", "Memory", "Started", "Seen"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, workers.map((worker) => h("tr", { "data-worker": worker.name },
       h("td", {}, h("code", {}, foreign(worker.name, 60)), h("span", { class: "muted" }, ` pid ${worker.pid}`)),
       h("td", {}, h("span", { class: `badge ${worker.state}` }, worker.state)),

@@ -1,6 +1,6 @@
 // Score one pair: what goes in, and what came out.
 
-import { ApiError, get, info, post, profiles, remove } from "./api.js";
+import { get, info, post, profiles, remove } from "./api.js";
 import { freshId, h, put, segments } from "./dom.js";
 import { editor, lineInCompletion } from "./editor.js";
 import { pack, unpack } from "./permalink.js";
@@ -94,7 +94,6 @@ export function playgroundView() {
   }
 
   function refuse(error) {
-    if (!(error instanceof ApiError)) console.error(error);
     put(problem, h("div", { class: "notice bad" }, h("p", {}, error.message),
       error.errors?.length > 1 ? h("ul", {}, error.errors.slice(0, 10).map((one) => h("li", {}, `${one.loc.join(".")}: ${one.msg}`))) : null));
   }

@@ -130,5 +130,5 @@ export function sparkline(values, slots, title) {
   const line = path(points, sx, sy);
   const foot = values.length ? `L${width} ${height}L${sx(0).toFixed(1)} ${height}Z` : "";
   return s("svg", { class: "plot spark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": title },
-    s("path", { class: "spark-area", d: line + foot }), s("path", { class: "spark-line", d: line }));
+    s("line", { class: "grid", x1: 0, x2: width, y1: height, y2: height }), s("line", { class: "grid", x1: 0, x2: width, y1: 8, y2: 8 }), s("path", { class: "spark-area", d: line + foot }), s("path", { class: "spark-line", d: line }));
 }

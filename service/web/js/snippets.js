@@ -31,7 +31,7 @@ export function asPython(body, origin = location.origin, keyed = Boolean(key()))
     `reference = {${quoted(source[0])}: ${quoted(source[1])}}`,
     "",
     `with RewardClient(${options}) as client:`,
-    `    [result] = client.score([({"${item.code !== undefined ? "code" : "completion"}": generated}, reference)])`,
+    `    [result] = client.score([{"${item.code !== undefined ? "code" : "completion"}": generated, "reference": reference}])`,
     "print(result.reward, {name: signal.value for name, signal in result.signals.items()})",
     "",
   ]

@@ -33,7 +33,7 @@ function body(name, signal, result, point) {
   if (layers) return layers;
   if (/(^|\.)layout$/.test(name)) return cells(evidence?.axes ?? null, result, point);
   if (!evidence) return h("p", { class: "muted" }, "This signal keeps no further evidence.");
-  if (evidence.source) return colors(evidence);
+  if (/(^|\.)color$/.test(name)) return colors(evidence);
   if (evidence.series) return series(evidence.series, result, point);
   if (evidence.jaccard) return attributes(evidence);
   if (Array.isArray(evidence.counts)) return chartTypes(evidence.counts);

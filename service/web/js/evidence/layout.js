@@ -9,7 +9,7 @@ const WIDTH = 240;
 export function cells(pairs, result, point) {
   const ours = result.description;
   const theirs = result.reference_description;
-  if (!ours || !theirs) return h("p", { class: "muted" }, "Layouts are shown when both descriptions are known.");
+  if (!ours) return h("p", { class: "muted" }, "The layout is shown when the description is known.");
   const side = (name, description, place) => {
     const height = (WIDTH * description.height) / description.width;
     const kx = WIDTH / description.width;
@@ -28,7 +28,7 @@ export function cells(pairs, result, point) {
       s("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${height.toFixed(1)}`, role: "img", "aria-label": `Axes of the ${name} chart` }, rects));
   };
   return [
-    h("div", { class: "layout-grid" }, side("reference", theirs, 1), side("generated", ours, 0)),
+    h("div", { class: "layout-grid" }, theirs ? side("reference", theirs, 1) : h("p", { class: "muted" }, "The reference is a picture: its axes are the frames seen in it."), side("generated", ours, 0)),
     pairs?.length
       ? h("table", { class: "pairs" }, h("caption", {}, "Paired axes"),
           h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "reference"), h("th", { scope: "col" }, "generated"), h("th", { scope: "col", class: "num" }, "overlap"))),

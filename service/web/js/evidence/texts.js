@@ -11,7 +11,7 @@ export function boxesOfText(description, text) {
 }
 
 /** evidence: {pairs: [[generated, reference, similarity], ...], missing, extra}. */
-export function texts({ pairs, missing, extra }, result, point) {
+export function texts({ pairs, missing, extra, source }, result, point) {
   const where = (ours, theirs) => ({
     generated: ours === null ? [] : boxesOfText(result.description, ours),
     reference: theirs === null ? [] : boxesOfText(result.reference_description, theirs),
@@ -19,6 +19,7 @@ export function texts({ pairs, missing, extra }, result, point) {
   const hover = (ours, theirs) => ({ pointerenter: () => point(where(ours, theirs)), pointerleave: () => point(null) });
   const rows = [...pairs].sort((a, b) => a[2] - b[2]);
   return [
+    source === "ocr" ? h("p", { class: "muted" }, "Both charts were read from their pixels, line by line.") : null,
     rows.length
       ? h("table", { class: "pairs" },
           h("caption", {}, "Matched"),
