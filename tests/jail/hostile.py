@@ -1,5 +1,5 @@
 # ruff: noqa: E501, RUF028 (an attack a line reads best)
-"""Attacks, as code a policy might submit. Numbers 1-40 are SANDBOX.md's list, 41-64 our own.
+"""Attacks, as code a policy might submit. Their names begin with the number of their case (CASES).
 
 An attack that gets through raises RuntimeError("ESCAPED ..."); one that is refused dies of the refusal (`forbidden`), or
 draws a chart when it swallowed it (`ok`).
@@ -84,6 +84,40 @@ def frame_of(head, body):
     return prefix + struct.pack(">II", len(raw), len(body)) + raw + body
 """
 
+FORGE = (
+    FIND_WRITER
+    + """
+MARK = {"kind": "line", "axes": 0, "box": [0, 0, 9, 9]}
+def described(**more):
+    return {"width": 6, "height": 4, "dpi": 100.0, "figsize": [0.06, 0.04], **more}
+def forge(description, pixels=b"abc" * 24):
+    frame = frame_of({"status": "ok", "width": 6, "height": 4, "description": description}, pixels)
+    while frame: frame = frame[os.write(3, frame):]
+    os._exit(0)
+"""
+)
+
+# What each number is: 1-40 are SANDBOX.md's list, the rest our own.
+CASES = {
+    1: "fork bomb", 2: "subprocess, exec, posix_spawn, execveat", 3: "thread bomb", 4: "memory bombs", 5: "huge numpy arrays",
+    6: "floods on stdout and stderr", 7: "pixel bombs", 8: "50 000 figures", 9: "scatters and artists without end",
+    10: "hostile bytes on the result channel", 11: "symlink as result", 12: "hard link", 13: "FIFO, devices, sparse files, deep folders",
+    14: "swap races", 15: "hostile file names", 16: "filling the disk", 17: "filling the inodes", 18: "files for the next job",
+    19: "signals", 20: "ptrace and memory of others", 21: "/proc", 22: "limits and priority of the parent", 23: "raising limits, SIGXCPU",
+    24: "descriptors", 25: "forged, truncated, doubled frames", 26: "sockets of all kinds, DNS", 27: "Unix sockets, SCM_RIGHTS",
+    28: "io_uring", 29: "namespaces, mount, chroot", 30: "keys, SysV, queues, locks", 31: "splice family", 32: "foreign system calls",
+    33: "bpf, perf, userfaultfd, personality", 34: "stacked filters, hostile prctl", 35: "never ending", 36: "double fork, atexit, __del__",
+    37: "ending badly", 38: "patched modules, frame and gc walks", 39: "preloads, planted modules, zip bombs", 40: "changing everything for the next job",
+    41: "file handles", 42: "files without a name", 43: "watching others", 44: "an alarm on oneself", 45: "folders without rights",
+    46: "what must still work", 47: "hostile audit hook", 48: "hostile trace function", 49: "real time, locked memory", 50: "timers, events, handles",
+    51: "changing identity", 52: "the machine's clock, name, kernel", 53: "reading outside", 54: "climbing out of the work folder",
+    55: "writing to the runtime", 56: "truncating by path", 57: "modes and times outside", 58: "descriptors without end", 59: "parser and integer bombs",
+    60: "mappings, null bytes", 61: "pretending to be locked", 62: "threads that outlive the code", 63: "stdin", 64: "refused and caught",
+    65: "forged results", 66: "descriptions without end", 67: "hostile exceptions' fields", 68: "flags for the next job", 69: "storm of timers",
+    70: "removing the work folder", 71: "a folder under its own feet", 72: "a thread that forks", 73: "files written while it ends",
+    74: "pickles", 75: "fault handler",
+}  # fmt: skip
+
 ATTACKS = [
     # 1-3 processes and threads
     _dies("01 fork bomb", "while True: os.fork()", "os.fork"),
@@ -143,7 +177,7 @@ ATTACKS = [
     Attack(
         "08 50 000 figures",
         "import matplotlib.pyplot as plt\nfor _ in range(50_000): plt.figure()",
-        ("runtime_error", "figure_too_large", "timeout"),
+        ("figure_too_large",),
     ),
     Attack(
         "09 1e7-point scatter",
@@ -434,8 +468,8 @@ ATTACKS = [
     _refused("55 writing to the runtime", "open(os.__file__, 'a')", "open(sys.executable, 'a')", "os.unlink(os.__file__)", "os.mkdir(os.path.dirname(os.__file__) + '/x')"),
     _refused("56 truncate by path", "os.truncate('/etc/hostname', 0)", "os.truncate(os.__file__, 0)"),
     Attack("57 modes outside are not changed", "os.chmod('/etc/hostname', 0o777) if os.path.exists('/etc/hostname') else None; os.utime(os.__file__); draw()", ("ok",)),
-    Attack("58 many descriptors", "fs = []\nwhile True: fs.append(open('/dev/null'))", ("runtime_error",)),
-    Attack("58 many pipes", "while True: os.pipe()", ("runtime_error",)),
+    Attack("58 many descriptors", "fs = []\nwhile True: fs.append(open('/dev/null'))", ("forbidden",), "open more files"),
+    Attack("58 many pipes", "while True: os.pipe()", ("forbidden",), "open more files"),
     Attack("59 deep nesting in the source", "eval('(' * 5000 + ')' * 5000)", ("syntax_error", "runtime_error", "memory_limit", "crashed")),
     Attack("59 huge integer", "x = 10 ** (10 ** 10)", ("timeout", "memory_limit", "runtime_error"), timeout_s=0.7),
     Attack("60 null bytes in the source", "x = 1\0", ("syntax_error", "runtime_error")),
@@ -445,4 +479,26 @@ ATTACKS = [
     Attack("62 a thread that writes on the result", "import threading\ndef w():\n    while True: os.write(3, b'x' * 10)\nthreading.Thread(target=w, daemon=True).start(); draw()", ("crashed",)),
     Attack("63 stdin", "input()", ("runtime_error",)),
     Attack("64 forbidden and caught", "try: open('/etc/passwd')\nexcept OSError: pass\ndraw()", ("ok",)),
+    Attack("65 a forged picture of its own", FORGE + "forge(described())", ("ok",)),
+    Attack("65 a forged frame without a description", FORGE + "forge(None)", ("crashed",)),
+    Attack("65 a forged description of another size", FORGE + "forge(described(width=9))", ("crashed",)),
+    Attack("65 a forged description of another resolution", FORGE + "forge(described(dpi=7200))", ("crashed",)),
+    Attack("65 a forged frame of fewer pixels", FORGE + "forge(described(), b'abc' * 5)", ("crashed",)),
+    Attack("66 a description of a million numbers", FORGE + "forge(described(marks=[{**MARK, 'data': {'x': [0.5] * 2000}}] * 500))", ("crashed",)),
+    Attack("66 a description of too many marks", FORGE + "forge(described(marks=[MARK] * 6001))", ("crashed",)),
+    Attack("66 a description of unknown fields", FORGE + "forge(described(**{str(n): 0 for n in range(300_000)}))", ("crashed",)),
+    Attack("66 a description of texts without end", FORGE + "forge(described(text_lines=['x' * 4000] * 3900 + ['']))", ("ok",)),
+    Attack("66 a frame just below its length", FORGE + "forge(described(text_lines=['x' * 4000] * 5000))", ("crashed",)),
+    Attack("66 numbers beyond measure", FORGE + "forge(described(marks=[{**MARK, 'box': [1e308, 0, 1e308, 1]}]))", ("crashed",)),
+    Attack("67 an error with a line beyond any integer", "raise SyntaxError('x', ('f', 10**25, 1, 'x'))", ("crashed", "runtime_error")),
+    Attack("67 an errno without end", "e = OSError(); e.errno = 10**5000\nraise e", ("crashed", "runtime_error")),
+    Attack("67 an error type of a megabyte", "raise type('E' * 10**6, (Exception,), {})('x')", ("runtime_error",)),
+    Attack("68 flags on stdin for the next job", "import fcntl\nfcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND); draw()", ("ok",)),
+    Attack("69 a storm of timers", "import signal\nsignal.signal(signal.SIGALRM, lambda *a: None); signal.setitimer(signal.ITIMER_REAL, .0005, .0005); draw()", ("ok", "timeout", "crashed", "runtime_error")),
+    _refused("70 removing its own work folder", "os.rmdir(os.getcwd())", "os.rename(os.getcwd(), os.getcwd() + 'x')"),
+    Attack("71 a folder under its own feet", "os.mkdir('a'); os.chdir('a'); os.rmdir('../a')\nrefused('..', lambda: open('x', 'w'), codes=(errno.ENOENT,)); os.chdir(os.environ['HOME']); draw()", ("ok",)),
+    Attack("72 a thread that forks", "import threading\nr = []\ndef f():\n    try: os.fork(); r.append(1)\n    except PermissionError: pass\nt = threading.Thread(target=f); t.start(); t.join()\nif r: raise RuntimeError('ESCAPED')\ndraw()", ("ok",)),
+    Attack("73 threads that write files while it ends", "import threading\ndef w():\n    n = 0\n    while True:\n        n += 1\n        try: open(f'f{n % 9}', 'w').close(); os.unlink(f'f{(n + 4) % 9}')\n        except OSError: pass\n[threading.Thread(target=w, daemon=True).start() for _ in range(4)]; draw()", ("ok",)),
+    Attack("74 a pickle", "import pickle\nclass R:\n    def __reduce__(self): return os.open, ('/etc/passwd', os.O_RDONLY)\npickle.loads(pickle.dumps(R()))", ("forbidden",), "open"),
+    Attack("75 a fault handler", "import faulthandler; faulthandler.enable(); ctypes.string_at(0)", ("crashed",)),
 ]  # fmt: skip

@@ -103,16 +103,20 @@ def _replied(facts: Facts, reply: Reply, settings: JailSettings) -> tuple[Outcom
         return _failure(facts, Status.CRASHED, "BadResult", wrong), None
     pixels = facts.reader.body
     drawn = len(pixels) > 0
-    ok = reply.status is Status.OK
     status, denied = reply.status, None
     if status is Status.RUNTIME_ERROR and reply.error:
         if reply.error.errno in _DISK_ERRORS:
             status = Status.OUTPUT_LIMIT
+        elif reply.error.errno == errno.EMFILE:
+            status, denied = Status.FORBIDDEN, "open more files"
         elif reply.denied:
             status, denied = Status.FORBIDDEN, reply.denied
+    error = ItemError(**reply.error.model_dump(exclude={"errno"})) if reply.error else None
+    if error is not None and status is Status.MEMORY_LIMIT:
+        error.message = error.message or f"the code needs more than its {facts.memory_mb} MB"
     outcome = Outcome(
         status=status,
-        error=ItemError(**reply.error.model_dump(exclude={"errno"})) if reply.error and not ok else None,
+        error=error,
         pixels=pixels.reshape(reply.height, reply.width, 3) if drawn else None,
         description=reply.description if drawn else None,
         exec_ms=min(reply.exec_ms, facts.wall_ms),

@@ -176,7 +176,7 @@ def read_failure(error: BaseException) -> dict[str, Any] | None:
     if isinstance(error, SystemExit) and (error.code is None or error.code == 0):
         return None
     status = "runtime_error"
-    if isinstance(error, FigureTooLargeError):
+    if isinstance(error, (FigureTooLargeError, TooManyFiguresError)):
         status = "figure_too_large"
     elif isinstance(error, MemoryError):
         status = "memory_limit"
