@@ -38,16 +38,16 @@ export function fleetView(main) {
   put(main, h("div", { class: "stack view" }, h("div", { class: "row between" }, h("h1", {}, "Fleet"), h("span", { class: "muted live" }, h("span", { class: "pulse" }), "live")), problem, body));
   return every(SECONDS, async () => {
     try {
-      const [workers, text] = await Promise.all([get("/v1/workers"), getText("/metrics")]);
+      const [workers, queue, text] = await Promise.all([get("/v1/workers"), get("/v1/queue"), getText("/metrics")]);
       put(problem);
-      put(body, overview(workers, parseMetrics(text)));
+      put(body, overview(workers, queue, parseMetrics(text)));
     } catch (error) {
       put(problem, h("p", { class: "notice bad" }, error.message));
     }
   });
 }
 
-function overview(workers, metrics) {
+function overview(workers, queue, metrics) {
   const value = (name) => metrics.find((one) => one.name === name)?.value ?? null;
   const outcomes = Object.fromEntries(metrics.filter(({ name, value: n }) => name === "chartreward_items_total" && n > 0).map(({ labels, value: n }) => [labels.status, n]));
   const finished = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
@@ -59,7 +59,7 @@ function overview(workers, metrics) {
   return [
     h("dl", { class: "tiles" },
       tile("Workers", `${value("chartreward_workers_busy") ?? 0} / ${value("chartreward_workers") ?? 0}`, "busy / serving"),
-      tile("Queue", count(value("chartreward_items_under_way")), `oldest ${duration(1000 * (value("chartreward_oldest_item_seconds") ?? 0))}`),
+      tile("Queue", count(queue.items), queue.items ? `oldest ${duration(1000 * (queue.oldest_s ?? 0))}${lanes(queue.batches_waiting)}` : "nothing waits"),
       tile("Throughput", `${number(rate, 1)}`, "items a second"),
       tile("Finished", count(finished), `${count(value("chartreward_expired_total"))} expired unseen`),
       tile("Jail", levels.length ? (full ? "full" : "reduced") : "–", full ? "every layer is up" : levels.filter((level) => level !== "full").join("; ").slice(0, 160) || "no worker has said", full || !levels.length ? "" : "warn"),
@@ -70,6 +70,11 @@ function overview(workers, metrics) {
       h("section", { class: "card stack" }, h("h2", {}, "Where the time goes"), stages(metrics))),
     h("section", { class: "card stack" }, h("h2", {}, "Workers"), workers.length ? workerTable(workers) : empty("No workers", "None has announced itself. Start some with ", h("code", {}, "python -m worker"), ".")),
   ];
+}
+
+/** Lanes with waiting batches: ", mpl38:default 3". */
+function lanes(waiting) {
+  return Object.entries(waiting ?? {}).map(([lane, n]) => `, ${lane} ${n}`).join("");
 }
 
 function outcomeBars(outcomes, total) {
