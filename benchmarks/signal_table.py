@@ -30,6 +30,9 @@ BACKBONE = "efficientnet_lite0"
 
 # Variants of a signal's settings that are reported beside its defaults.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "visual (last)": ("visual.efficientnet_lite0", {"stages": "last"}),
+    "text (here)": ("text", {"place": 1.0, "floor": 0.3}),
+    "text (any role)": ("text", {"other_role": 1.0, "place": 0.0, "floor": 0.0}),
     "attributes (multiset)": ("attributes", {"multiset": True}),
     "attributes (per category)": ("attributes", {"per_category": True}),
     "layout (cells)": ("layout", {"match": "cells"}),
@@ -116,7 +119,9 @@ def _score(job: tuple[str, str, list[Rollout], Needs]) -> list[dict[str, Any]]:
             result = signal(generated, reference, checked)
             row["ms"][label] = round((time.perf_counter() - started) * 1e3, 3)
             row["values"][label] = result.value
-            if label in ("attributes", "text", "data", "chart_type"):
+            for stage, cosine in enumerate((result.layers or []) if label == signal_name else []):
+                row["values"][f"{label} stage {stage + 1}"] = cosine
+            if label in ("attributes", "text", "data", "chart_type", "legend", "text (any role)"):
                 row["values"][f"{label} precision"] = result.precision
                 row["values"][f"{label} recall"] = result.recall
     return rows

@@ -31,16 +31,20 @@ def step_of(height: int, width: int) -> int:
     return max(1, int(np.ceil(np.sqrt(height * width / LOOKED_AT))))
 
 
-def is_written(text: Text, ink: Flags, taken: Flags) -> bool:
-    """Whether the `ink` of a box is spread as the writing of its text is.
-
-    `ink` and `taken` (within other texts' boxes) are (height, width) of the box. Slanted texts, formulas and texts of
-    signs alone are not judged.
-    """
+def is_judged(text: Text) -> bool:
+    """Whether a text's ink can be told from other ink: not that of slanted texts, formulas and texts of signs alone."""
     letters = sum(character.isalnum() for character in text.string)
-    longest = max(text.string.splitlines(), key=len, default="")
-    if text.rotation % 90 or "$" in text.string or letters < 3 or 2 * letters < len(text.string.strip()):
+    return not (text.rotation % 90 or "$" in text.string or letters < 3 or 2 * letters < len(text.string.strip()))
+
+
+def is_written(text: Text, ink: Flags, taken: Flags) -> bool:
+    """Whether the `ink` of a box is spread as the writing of its text is, True where that cannot be told.
+
+    `ink` and `taken` (within other texts' boxes) are (height, width) of the box.
+    """
+    if not is_judged(text):
         return True
+    longest = max(text.string.splitlines(), key=len, default="")
     if text.rotation % 180:
         ink, taken = ink.T, taken.T
     free = ~taken

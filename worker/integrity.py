@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from chartreward.description import Axes, Axis, Box, ChartDescription, Mark, Text
 from chartreward.models import Integrity
-from worker.ink import MAX_COVERS, Cover, cover_of, explained, is_written, size_of, step_of
+from worker.ink import LOOKED_AT, MAX_COVERS, Cover, cover_of, explained, is_judged, is_written, size_of, step_of
 from worker.similarity.ciede2000 import rgb_of
 
 Floats = NDArray[np.float64]
@@ -159,39 +159,37 @@ def text_problem(text: Text, canvas: Canvas, dpi: float, others: Floats) -> str 
     area = max(1.0, (text.box[2] - text.box[0]) * (text.box[3] - text.box[1]))
     if (on_canvas[2] - on_canvas[0]) * (on_canvas[3] - on_canvas[1]) < 0.3 * area:
         return "mostly off the canvas"
-    colors, counts = canvas.colors(text.box)
-    canvas.work -= len(colors) * WORK_OF_A_TINT
-    background = colors[0]
-    target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * background
-    ink = float(counts[shows(colors, target, background)].sum())
     letters = sum(not character.isspace() for character in text.string)
-    needed = max(2.0, 0.015 * size * size * min(letters, 12))
-    if "$" in text.string:
-        needed = 2.0
+    needed = 2.0 if "$" in text.string else max(2.0, 0.015 * size * size * min(letters, 12))
+    tint = rgb_of([text.color])[0]
+    colors, counts = canvas.colors(text.box)
+    found = False
     # Writing over a busy ground: ink may stand out from the second most common colour instead.
-    enough = [background] if ink >= needed else []
-    for other in colors[1:4]:
+    for ground in colors[:4]:
         canvas.work -= len(colors) * WORK_OF_A_TINT
-        target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * other
-        if float(counts[shows(colors, target, other)].sum()) >= needed:
-            enough.append(other)
-    if not enough:
-        return "no ink of its colour in its box"
-    if any(_is_written(text, canvas, on_canvas, ground, others) for ground in enough):
-        return None
-    return "the ink in its box is not its writing"
+        target = text.alpha * tint + (1 - text.alpha) * ground
+        if float(counts[shows(colors, target, ground)].sum()) >= needed:
+            found = True
+            if not is_judged(text) or _is_written(text, canvas, on_canvas, target, ground, others=others):
+                return None
+    return "the ink in its box is not its writing" if found else "no ink of its colour in its box"
 
 
-def _is_written(text: Text, canvas: Canvas, box: tuple[int, int, int, int], ground: Floats, others: Floats) -> bool:
-    """Whether ink over `ground` in a box of whole pixels is spread as writing, outside of other texts' boxes."""
+def _is_written(
+    text: Text, canvas: Canvas, box: tuple[int, int, int, int], target: Floats, ground: Floats, *, others: Floats
+) -> bool:
+    """Whether ink of the colour `target` over `ground` in a box of whole pixels is spread as writing.
+
+    What lies in `others`' boxes is not looked at.
+    """
     left, top, right, bottom = box
     step = step_of(bottom - top, right - left)
     pixels = canvas.pixels[top:bottom:step, left:right:step].astype(np.float64)
     canvas.work -= pixels[..., 0].size * WORK_OF_A_TINT
-    target = text.alpha * rgb_of([text.color])[0] + (1 - text.alpha) * ground
     taken = np.zeros(pixels.shape[:2], bool)
-    for a, b, c, d in (np.rint((others - [left, top, left, top]) / step).astype(int)).tolist():
-        taken[max(0, b) : max(0, d), max(0, a) : max(0, c)] = True
+    sides = np.rint((others - [left, top, left, top]) / step)
+    for a, b, c, d in np.clip(sides, 0, LOOKED_AT).astype(int).tolist():
+        taken[b:d, a:c] = True
     return is_written(text, shows(pixels, target, ground), taken)
 
 

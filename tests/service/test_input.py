@@ -61,6 +61,31 @@ def problem(answer: httpx.Response, status: int, code: str) -> Problem:
             {"items": [ITEM], "profile": {"signals": [{"name": "nonesuch"}], "range": [0, 1]}},
             ["profile", "signals", 0, "name"],
         ),
+        (
+            {"items": [ITEM], "profile": {"signals": [{"name": "text", "options": {"flor": 1}}], "range": [0, 1]}},
+            ["profile", "signals", 0, "options", "flor"],
+        ),
+        (
+            {"items": [ITEM], "profile": {"signals": [{"name": "text", "options": {"floor": 2}}], "range": [0, 1]}},
+            ["profile", "signals", 0, "options", "floor"],
+        ),
+        (
+            {
+                "items": [ITEM],
+                "profile": {
+                    "signals": [{"name": "text"}],
+                    "gates": [{"signal": "layout", "at_least": 1, "otherwise": 0}],
+                    "range": [0, 1],
+                },
+            },
+            ["profile", "gates", 0, "signal"],
+        ),
+        ({"items": [ITEM], "profile": {"signals": [{"name": "text"}], "range": [1, 0]}}, ["profile", "range"]),
+        (
+            {"items": [ITEM], "profile": {"signals": [{"name": "text", "weight": "much"}], "range": [0, 1]}},
+            ["profile", "signals", 0, "weight"],
+        ),
+        ({"items": [ITEM], "profile": "sgp"}, ["profile"]),
     ],
 )
 def test_the_field_is_named(base_url: str, body: dict[str, Any], loc: list[str | int]) -> None:

@@ -110,7 +110,9 @@ def test_health_readiness_and_information(base_url: str) -> None:
     assert info["level"] == "full" and info["default_runtime"] == "mpl38" and "chartsimrl" in info["profiles"]
     workers = httpx.get(f"{base_url}/v1/workers").json()
     assert len(workers) == 2 and all(worker["rss_mb"] > 50 and worker["state"] for worker in workers)
-    assert {profile["name"] for profile in httpx.get(f"{base_url}/v1/profiles").json()} == set(info["profiles"])
+    profiles = httpx.get(f"{base_url}/v1/profiles").json()
+    assert {profile["name"] for profile in profiles} == set(info["profiles"])
+    assert all(len(profile["formula"]) > 20 and len(profile["citation"]) > 10 for profile in profiles)
 
 
 def test_metrics_count_what_happened(base_url: str) -> None:
