@@ -190,8 +190,18 @@ class Scorer:
         if len(self._waiting) >= self._options.batch_size:
             self._flush()
         elif len(self._waiting) == 1:
-            loop.call_later(LINGER_S, self._flush)
+            loop.call_later(LINGER_S, self._flush_if_free)
         return await future
+
+    def _flush_if_free(self) -> None:
+        """Send what waits, unless every request is taken: then more gathers until one of them ends."""
+        if len(self._flushes) < self._options.concurrency:
+            self._flush()
+
+    def _flushed(self, task: asyncio.Task[None]) -> None:
+        self._flushes.discard(task)
+        if self._waiting and not task.cancelled():
+            self._flush_if_free()
 
     def _flush(self) -> None:
         waiting = [(entry, future) for entry, future in self._waiting if not future.done()]
@@ -199,7 +209,7 @@ class Scorer:
         if waiting:
             task = asyncio.create_task(self._score_waiting(waiting))
             self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
+            task.add_done_callback(self._flushed)
 
     async def _score_waiting(self, waiting: list[tuple[Entry, asyncio.Future[ItemResult]]]) -> None:
         """Score a coalesced batch. One that is refused is tried item by item: strangers do not fail together."""

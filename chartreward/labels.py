@@ -5,8 +5,9 @@ Trainers hand a reward function one value a sample (`label`, `ground_truth`, `so
 * the id of a registered reference: `ref_9f2c...` (any single word of at most 200 characters),
 * the reference script itself,
 * JSON: `{"id": ...}`, `{"ref": ...}`, `{"code": ...}` or `{"image": "<base64>"}`,
-* a picture: a `data:image/...;base64,` string, bytes, a PIL image, a numpy array, or the `pathlib.Path` of a file
-  (a path to a `.py` file is the script in it).
+* a picture: a `data:image/...;base64,` string, bytes, a PIL image, a numpy array, `{"bytes": ...}` as undecoded data sets
+  have it, or the `pathlib.Path` of a file (a path to a `.py` file is the script in it),
+* a list with one of these.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def as_reference(label: Any) -> Reference:
     """Return the reference that a label means (see the module's docstring); raises `LabelError`."""
     try:
         return _reference(label)
-    except (ValidationError, OSError, UnicodeDecodeError) as error:
+    except LabelError:
+        raise
+    except (ValidationError, OSError, ValueError, TypeError, ImportError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise LabelError(f"label {_shown(label)} gives no reference: {why}") from None
 
@@ -38,6 +41,8 @@ def _reference(label: Any) -> Reference:
         return label
     if isinstance(label, Mapping):
         return _from_mapping(label)
+    if isinstance(label, list | tuple) and len(label) == 1:
+        return _reference(label[0])
     if isinstance(label, str):
         return _from_string(label)
     if isinstance(label, Path):
@@ -77,6 +82,8 @@ def _from_string(label: str) -> Reference:
 
 def _from_mapping(fields: Mapping[str, Any]) -> Reference:
     given = {name: fields[name] for name in ("id", "ref", "code", "image") if fields.get(name) is not None}
+    if not given and isinstance(fields.get("bytes"), bytes):
+        given["image"] = fields["bytes"]
     if "ref" in given:
         given.setdefault("id", given.pop("ref"))
     if len(given) != 1:

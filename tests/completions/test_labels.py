@@ -44,6 +44,9 @@ def encoded() -> str:
         ({"image": png()}, Reference(image=encoded())),
         ("data:image/png;base64," + encoded(), Reference(image=encoded())),
         (png(), Reference(image=encoded())),
+        ({"bytes": png(), "path": None}, Reference(image=encoded())),
+        ([{"bytes": png(), "path": "a.png"}], Reference(image=encoded())),
+        (["bar_12"], Reference(id="bar_12")),
         (Reference(id="x"), Reference(id="x")),
     ],
 )
@@ -69,7 +72,22 @@ def test_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", [None, 3.5, [], "", "two words", {}, {"code": CODE, "id": "x"}, '{"a": 1}', {"code": 3}]
+    "label",
+    [
+        None,
+        3.5,
+        [],
+        ["a", "b"],
+        [[]],
+        np.zeros((2, 2, 7)),
+        {"bytes": "x"},
+        "",
+        "two words",
+        {},
+        {"code": CODE, "id": "x"},
+        '{"a": 1}',
+        {"code": 3},
+    ],
 )
 def test_refused_with_a_reason(label: object) -> None:
     with pytest.raises(LabelError, match="label ") as refused:
