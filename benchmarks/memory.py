@@ -14,23 +14,10 @@ import httpx
 import psutil
 
 from benchmarks import corpus
+from benchmarks.served import role
 from chartreward.embedded import Stack
 
 PROFILES = ("chartsimrl", "fidelity")
-
-
-def role(process: psutil.Process) -> str:
-    """`api`, `pool`, `worker`, `zygote <runtime>`, `redis`, or the program's name."""
-    line = process.cmdline()
-    text = " ".join(line)
-    if "-m service" in text:
-        return "api"
-    if "-m worker" in text:
-        return "worker" if "--one" in line else "pool"
-    if "zygote" in text:
-        runtime = next((name for name in ("mpl38", "current") if f".runtimes/{name}" in line[0]), "")
-        return f"zygote {runtime}".strip()
-    return process.name()
 
 
 def sizes(process: psutil.Process) -> dict[str, float]:

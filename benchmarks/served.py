@@ -23,6 +23,18 @@ LARGE = 2_560
 START_BATCH = 1_024
 
 
+def role(process: psutil.Process) -> str:
+    """`api`, `pool`, `worker`, `zygote`, `redis-server`, or the program's name."""
+    line = process.cmdline()
+    if "service" in line:
+        return "api"
+    if "worker" in line:
+        return "worker" if "--one" in line else "pool"
+    if any(part.endswith("zygote.py") for part in line):
+        return "zygote"
+    return str(process.name())
+
+
 class Service:
     """`chartreward serve` with `workers` workers, stopped on exit. `ready_s`: from its start to `/readyz`."""
 
@@ -57,17 +69,19 @@ class Service:
         self.process.terminate()
         self.process.wait(120)
 
-    def cpu_s(self) -> float:
-        """User and system seconds of every process of the stack so far, ended ones included."""
+    def cpu(self) -> Counter[str]:
+        """User and system seconds so far by role; `jobs` are the zygotes' children, ended ones included."""
         top = psutil.Process(self.process.pid)
-        total = 0.0
+        spent: Counter[str] = Counter()
         for one in (top, *top.children(recursive=True)):
             try:
-                times = one.cpu_times()
+                name, times = role(one), one.cpu_times()
             except psutil.NoSuchProcess:
                 continue  # its parent counts it from now on
-            total += times.user + times.system + times.children_user + times.children_system
-        return total
+            spent[name] += times.user + times.system  # type: ignore[assignment]  # a Counter of floats
+            ended = times.children_user + times.children_system
+            spent["jobs" if name.startswith("zygote") else name] += ended
+        return spent
 
     def body(self, scripts: Sequence[Script], profile: str) -> dict[str, Any]:
         """The request for one batch."""
@@ -97,13 +111,15 @@ def throughput(scripts: Sequence[Script], profile: str, workers: int) -> dict[st
     """Batches of 256 one after the other: rates, statuses, and the stages that every result reports."""
     with Service(workers) as service:
         service.know(scripts, profile)
-        cpu, start = service.cpu_s(), time.perf_counter()
+        before, start = service.cpu(), time.perf_counter()
         results = [
             result
             for first in range(0, len(scripts), BATCH)
             for result in service.post(scripts[first : first + BATCH], profile)
         ]
-        measured = Measured(len(scripts), time.perf_counter() - start, service.cpu_s() - cpu)
+        wall, spent = time.perf_counter() - start, service.cpu()
+    spent.subtract(before)
+    measured = Measured(len(scripts), wall, sum(spent.values()))
     stages = {}
     for stage in STAGES:
         values = [result["timing"][stage] for result in results]
@@ -112,6 +128,7 @@ def throughput(scripts: Sequence[Script], profile: str, workers: int) -> dict[st
         **measured.figures(),
         "statuses": dict(Counter(result["status"] for result in results)),
         "stages": stages,
+        "cpu_ms_by_role": {name: 1e3 * seconds / len(scripts) for name, seconds in spent.items()},
     }
 
 

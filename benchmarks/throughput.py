@@ -118,6 +118,9 @@ def show(figures: dict[str, Any], console: Console) -> None:
         cells = [parts[name]["stages"][stage] for name in OURS if name in parts]
         stages.add_row(stage.removesuffix("_ms"), *(f"{cell['p50']:.1f} / {cell['p99']:.1f}" for cell in cells))
     console.print(stages)
+    for name in (name for name in OURS if name in parts):
+        spent = parts[name]["cpu_ms_by_role"]
+        console.print(f"{name}: CPU ms a reward", {who: round(ms, 2) for who, ms in spent.items()})
     for name in ("single", "scaling", "start", "fair"):
         if name in parts:
             console.print(name, {key: round(value, 3) for key, value in parts[name].items()})

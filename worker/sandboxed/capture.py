@@ -23,6 +23,7 @@ mpl.use("agg")
 import calls
 import matplotlib.pyplot as plt
 import numpy as np
+import once
 from drawing import Drawing, FigureTooLargeError, draw
 from hooks import Hooks, watch_saving
 from matplotlib.figure import Figure
@@ -209,6 +210,7 @@ def read_error(error: BaseException) -> dict[str, Any]:
 
 def warm() -> None:
     """Import the chart libraries and draw figures that touch what is loaded late, so that children find it loaded."""
+    once.install()
     main, argv = sys.modules["__main__"], sys.argv
     with warnings.catch_warnings():
         for code in WARM_UP:
