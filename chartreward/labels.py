@@ -5,8 +5,8 @@ Trainers hand a reward function one value a sample (`label`, `ground_truth`, `so
 * the id of a registered reference: `ref_9f2c...` (any single word of at most 200 characters),
 * the reference script itself,
 * JSON: `{"id": ...}`, `{"ref": ...}`, `{"code": ...}` or `{"image": "<base64>"}`,
-* a picture: a `data:image/...;base64,` string, bytes, a PIL image, a numpy array, `{"bytes": ...}` as undecoded data sets
-  have it, or the `pathlib.Path` of a file (a path to a `.py` file is the script in it),
+* a picture: a `data:image/...;base64,` string, bytes, a PIL image, a numpy array, `{"bytes": ...}` as undecoded data
+  sets have it, or the `pathlib.Path` of a file (a path to a `.py` file is the script in it),
 * a list with one of these.
 """
 

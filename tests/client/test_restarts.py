@@ -14,7 +14,7 @@ REFERENCE = "import matplotlib.pyplot as plt\nplt.bar(['a', 'b'], [1, 2])\nplt.t
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_api_killed_in_the_middle_of_a_stream() -> None:
-    """SIGKILL, twice, with batches still to be posted; the stack starts it again. Each item is answered once, with the reward of its own code."""
+    """SIGKILL, twice, with batches still to be posted. Each item is answered once, with the reward of its own code."""
     crashes = {number for number in range(120) if number % 3 == 0}
     items = [
         {"id": str(n), "code": f"{REFERENCE}# {n}\n" + ("1 / 0\n" if n in crashes else ""), "reference": REFERENCE}
