@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.chromium import FLAGS, find_chromium
 
@@ -43,9 +43,14 @@ class Watch:
 
     def on(self, context: BrowserContext) -> None:
         """Listen to every page of a context."""
-        context.on("console", lambda message: self._say(message.type, message.text))
+        context.on("console", self._hear)
         context.on("weberror", lambda error: self._say("error", str(error.error)))
         context.on("request", lambda request: self._ask(request.url))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # A busy machine may be not ready for a moment; the page shows it, and Chromium notes the 503.
+        if not message.location["url"].endswith("/readyz"):
+            self._say(message.type, message.text)
 
     def _say(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):

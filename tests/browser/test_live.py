@@ -79,8 +79,8 @@ def test_an_item_of_a_batch_has_its_evidence(open_page: Opener, base_url: str, m
 
 
 def test_cancelling_a_batch(open_page: Opener, base_url: str, mark: str) -> None:
-    items = [{"code": f"while True: pass  # {mark} {n}\n", "reference": "r"} for n in range(12)]
-    batch = submit(base_url, items, limits={"timeout_s": 20})
+    items = [{"code": f"while True: pass  # {mark} {n}\n", "reference": "r"} for n in range(48)]
+    batch = submit(base_url, items, limits={"timeout_s": 2})
     page = open_page(f"/#/batches/{batch['id']}")
     page.get_by_role("button", name="Cancel the rest").click()
     expect(page.locator(".badge.cancelled")).to_be_visible()

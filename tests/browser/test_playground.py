@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -64,7 +65,7 @@ def test_boxes_show_on_hover_and_on_demand(playground: Playground, mark: str) ->
     place = figure.locator(".overlay").bounding_box()
     assert place is not None
     # "Mix" stands above the right axes: its box is small, so the title's own box wins over everything around it.
-    page.mouse.move(place["x"] + place["width"] * 0.77, place["y"] + place["height"] * 0.06)
+    figure.locator(".overlay").hover(position={"x": place["width"] * 0.77, "y": place["height"] * 0.06})
     expect(figure.locator(".under-pointer")).to_have_text("title Mix")
     expect(figure.locator(".box.hovered")).to_have_count(1)
     page.mouse.move(5, 5)
@@ -112,6 +113,23 @@ def test_picture_as_reference(playground: Playground, mark: str) -> None:
     assert float(playground.reward.inner_text()) > 1.5
     playground.signal("attributes")
     expect(page.locator(".evidence .notice").first).to_contain_text("picture")
+
+
+def test_picture_is_dropped(playground: Playground) -> None:
+    page = playground.page
+    data = base64.b64encode((CHARTS / "sales.png").read_bytes()).decode()
+    files = page.evaluate_handle(
+        """(data) => {
+          const files = new DataTransfer();
+          const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+          files.items.add(new File([bytes], "sales.png", { type: "image/png" }));
+          return files;
+        }""",
+        data,
+    )
+    playground.reference.dispatch_event("drop", {"dataTransfer": files})
+    expect(page.get_by_role("img", name="Reference picture")).to_be_visible()
+    expect(page.get_by_role("radio", name="Picture")).to_be_checked()
 
 
 def test_no_picture_chosen_is_said_not_sent(playground: Playground) -> None:
@@ -171,7 +189,7 @@ def test_integrity_findings_are_shown_on_the_picture(playground: Playground, mar
 
 def test_cancelling(playground: Playground, mark: str) -> None:
     page = playground.page
-    page.get_by_label("Time limit, s").fill("30")
+    page.get_by_label("Time limit, s").fill("10")
     playground.generated.fill(f"while True: pass  # {mark}\n")
     page.get_by_role("button", name="Score", exact=True).click()
     page.get_by_role("button", name="Cancel", exact=True).click()

@@ -74,7 +74,7 @@ export function playgroundView() {
     let batch = null;
     try {
       const request = await body();
-      batch = await post("/v1/rewards?wait=1", request, { signal, byHand: true });
+      batch = await post("/v1/rewards", request, { signal, byHand: true });
       while (batch.status === "running") batch = await get(`/v1/rewards/${encodeURIComponent(batch.id)}?wait=20`, { signal });
       await show(batch.results[0], request);
       progress.textContent = "scored";
