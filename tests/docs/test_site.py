@@ -24,6 +24,7 @@ PAGES = [
     "operations",
     "configuration",
     "security",
+    "speed",
     "design",
     "contributing",
     "changelog",
