@@ -1,4 +1,4 @@
-"""Draws docs/images/examples.png: every bundled example as rendered in the jail, with its reward. `make picture`."""
+"""Draws docs/images/examples.png: every bundled example as rendered in the jail, with its reward. Run as a script."""
 
 from __future__ import annotations
 

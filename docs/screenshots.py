@@ -1,7 +1,7 @@
 """Pictures of the page, taken from a running stack with the example batch: `make screenshot`.
 
-Writes docs/images/page-VIEW-WIDTH-SCHEME.png. `--url` takes a stack that runs already; `--all` makes every view at
-three widths in both schemes, else only what the documentation shows.
+Writes docs/images/page-VIEW-WIDTH-SCHEME.png and page-readme.png. `--url` takes a stack that runs already; `--all`
+makes every view at three widths in both schemes, else only what the documentation shows.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ WIDTHS = (380, 1024, 1600)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SHOWN = {("playground", 1600, "light"), ("playground", 1600, "dark"), ("batch", 1600, "light"),
          ("fleet", 1024, "light"), ("profiles", 1024, "dark"), ("playground", 380, "light")}  # fmt: skip
+README = ("playground", 1600, "light")  # what its window shows, no more, is README's picture
 PATIENCE_MS = 60_000
 
 
@@ -88,6 +89,8 @@ def take(url: str, every: bool, folder: Path, views: tuple[str, ...]) -> None:
                     page.evaluate("scrollTo(0, 0)")
                     page.mouse.move(0, 0)
                     page.screenshot(path=folder / f"page-{view}-{width}-{scheme}.png", full_page=True)
+                    if (view, width, scheme) == README:
+                        page.screenshot(path=folder / "page-readme.png")
                     page.close()
                 context.close()
 
