@@ -49,16 +49,34 @@ def invalid(detail: str, *errors: tuple[Sequence[str | int], str]) -> ProblemErr
     return ProblemError(422, "invalid_request", detail, errors=entries)
 
 
+def _plain(errors: Sequence[Any]) -> list[dict[str, Any]]:
+    """Entries {loc, msg} whose places are those in the body.
+
+    Pydantic names the branch of a union it tried behind the field. That goes, and of an object that was given, so does
+    that it is not a string.
+    """
+    entries, objects = [], set()
+    for item in errors:
+        loc = list(item["loc"])
+        # The fields that are a name or an object: `profile`, and every item's `reference`.
+        at = 1 if loc[:1] == ["profile"] else 3 if loc[:1] == ["items"] and loc[2:3] == ["reference"] else len(loc)
+        branch = loc.pop(at) if at < len(loc) else None
+        named = branch == "str"
+        if branch is not None and not named and item["type"] != "model_type":
+            objects.add(tuple(loc[:at]))
+        entries.append((named, {"loc": loc, "msg": item["msg"]}))
+    return [entry for named, entry in entries if not (named and tuple(entry["loc"]) in objects)]
+
+
 def of_validation(error: ValidationError) -> ProblemError:
     """422 of a pydantic error (400 when the body is no JSON); the submitted values are not repeated."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    first = found[0]
-    if first["type"] == "json_invalid":
-        return ProblemError(400, "invalid_json", first["msg"])
+    if found[0]["type"] == "json_invalid":
+        return ProblemError(400, "invalid_json", found[0]["msg"])
+    entries = _plain(found)
+    first, more = entries[0], f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
     where = ".".join(map(str, first["loc"])) or "body"
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    entries: list[dict[str, Any]] = [{"loc": list(item["loc"]), "msg": item["msg"]} for item in found[:100]]
-    return ProblemError(422, "invalid_request", f"{where}: {first['msg']}{more}", errors=entries)
+    return ProblemError(422, "invalid_request", f"{where}: {first['msg']}{more}", errors=entries[:100])
 
 
 def unavailable(detail: str, *, code: str = "unavailable", retry_after: float = 2) -> ProblemError:

@@ -85,7 +85,9 @@ def problem(answer: httpx.Response, status: int, code: str) -> Problem:
             {"items": [ITEM], "profile": {"signals": [{"name": "text", "weight": "much"}], "range": [0, 1]}},
             ["profile", "signals", 0, "weight"],
         ),
-        ({"items": [ITEM], "profile": "sgp"}, ["profile"]),
+        ({"items": [ITEM], "profile": "sgp"}, ["profile", "signals", 0, "name"]),
+        ({"items": [ITEM], "profile": {}}, ["profile", "signals"]),
+        ({"items": [{"code": CODE, "reference": {"cod": CODE}}]}, ["items", 0, "reference", "cod"]),
     ],
 )
 def test_the_field_is_named(base_url: str, body: dict[str, Any], loc: list[str | int]) -> None:
