@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+import redis
 
 from tests.queue.conftest import NoopStack, batch
 
@@ -31,7 +33,7 @@ def submit(stack: NoopStack, body: dict[str, Any]) -> str:
     return str(answer.json()["id"])
 
 
-def outcome(stack: NoopStack, batch_id: str, timeout_s: float = 60) -> dict[str, Any]:
+def outcome(stack: NoopStack, batch_id: str, timeout_s: float = 100) -> dict[str, Any]:
     """The finished batch, whatever happens to the API meanwhile."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -50,52 +52,56 @@ def check_complete(done: dict[str, Any], count: int) -> None:
     assert {result["reward"] for result in done["results"]} == {1.0}
 
 
-@contextlib.contextmanager
-def meanwhile(action: Callable[[], None], period_s: float) -> Iterator[None]:
-    """Repeat an action in the background."""
-    over = threading.Event()
+def done_of(stack: NoopStack, batch_id: str) -> int:
+    """Items finished so far; -1 while the API does not answer."""
+    with contextlib.suppress(httpx.HTTPError):
+        answer = httpx.get(f"{stack.url}/v1/batches", timeout=10)
+        if answer.status_code == 200:
+            return next(int(entry["done"]) for entry in answer.json() if entry["id"] == batch_id)
+    return -1
 
-    def loop() -> None:
-        while not over.wait(period_s):
-            action()
 
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def has_done(stack: NoopStack, batch_id: str, goal: int) -> bool:
+    return done_of(stack, batch_id) >= goal
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 90) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
 def test_killed_workers_lose_nothing(own: NoopStack, mark: str) -> None:
-    killed: list[int] = []
-
-    def kill() -> None:
-        with contextlib.suppress(IndexError, psutil.Error):
-            victim = RANDOM.choice(workers_of(own))
-            victim.send_signal(signal.SIGKILL)
-            killed.append(victim.pid)
-
-    with meanwhile(kill, 3.0):
-        done = outcome(own, submit(own, batch(mark, 300, "sleep 0.05", references=40)))
-    check_complete(done, 300)
-    assert len(killed) >= 2
+    batch_id = submit(own, batch(mark, 300, "sleep 0.05", references=40))
+    killed = 0
+    for goal in (1, 40, 80, 120, 160):  # each kill finds work in hand, and lets some through
+        until(functools.partial(has_done, own, batch_id, goal))
+        if done_of(own, batch_id) < 280:
+            with contextlib.suppress(IndexError, psutil.Error):
+                RANDOM.choice(workers_of(own)).send_signal(signal.SIGKILL)
+                killed += 1
+    check_complete(outcome(own, batch_id), 300)
     # what died in hand ran again, and nothing else did
-    assert 300 <= len(own.executed(mark)) <= 300 + len(killed)
+    assert 300 <= len(own.executed(mark)) <= 300 + killed
 
 
 def test_job_of_a_killed_worker_is_back_within_ten_seconds(own: NoopStack, mark: str) -> None:
-    batch_id = submit(own, batch(mark, 1, "sleep 2"))
+    batch_id = submit(own, batch(mark, 1, "sleep 5"))
     while not own.executed(mark):
         time.sleep(0.01)
+    with redis.Redis.from_url(own.redis_url or "") as client:
+        (fly,) = [key for key in client.keys("cr:fly:*") if client.hexists(key, f"b:{batch_id}")]
+        job = client.hget(fly, "job")
+        (hand,) = [key for key in client.keys("cr:hand:*") if client.hget(key, "job") == job]
     for worker in workers_of(own):
         worker.send_signal(signal.SIGKILL)
     killed = time.monotonic()
-    while len(own.executed(mark)) < 2:
-        assert time.monotonic() - killed < 10
-        time.sleep(0.01)
+    with redis.Redis.from_url(own.redis_url or "") as client:
+        while client.exists(hand) or client.hget(fly, "job") == job:
+            assert time.monotonic() - killed < 10
+            time.sleep(0.01)
     check_complete(outcome(own, batch_id), 1)
 
 
@@ -119,7 +125,7 @@ def test_code_that_kills_workers_ends_as_crashed(own: NoopStack, mark: str, comm
     """Two deaths with a cause of their own are enough; a bare SIGKILL may come from outside, so it takes three."""
     body = batch(mark, 12)
     body["items"][5] = {"id": "killer", "code": f"# {command} {mark} killer", "reference": "r0"}
-    done = outcome(own, submit(own, body), timeout_s=40)
+    done = outcome(own, submit(own, body), timeout_s=100)
     assert done["counts"] == {"ok": 11, "crashed": 1}
     killer = done["results"][5]
     assert killer["status"] == "crashed" and killer["reward"] == 0.0 and killer["error"]["type"] == "WorkerDied"
@@ -182,7 +188,7 @@ def test_waiting_request_survives_a_killed_redis(own: NoopStack, mark: str) -> N
     body = batch(mark, 60, "sleep 0.05", references=9)
 
     def post() -> None:
-        answers.append(httpx.post(f"{own.url}/get_reward", json=compat(body), timeout=60))
+        answers.append(httpx.post(f"{own.url}/get_reward", json=compat(body), timeout=110))
 
     thread = threading.Thread(target=post)
     thread.start()
@@ -205,10 +211,11 @@ def compat(body: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.slow
 def test_full_queue_sheds_native_requests_and_holds_compatible_ones(tmp_path: Path, mark: str) -> None:
     with NoopStack(tmp_path, workers=1, env={"CHARTREWARD_MAX_QUEUE": "20"}) as stack:
-        submit(stack, batch(mark, 20, "sleep 0.1"))
-        shed = httpx.post(f"{stack.url}/v1/rewards", json=batch(f"{mark}-more", 10), timeout=10)
+        filling = submit(stack, batch(mark, 20, "sleep 2"))
+        shed = httpx.post(f"{stack.url}/v1/rewards", json=batch(f"{mark}-more", 10), timeout=30)
         assert shed.status_code == 429 and shed.json()["code"] == "queue_full" and int(shed.headers["retry-after"]) >= 1
-        held = httpx.post(f"{stack.url}/get_reward", json=compat(batch(f"{mark}-held", 3)), timeout=30)
+        httpx.delete(f"{stack.url}/v1/rewards/{filling}").raise_for_status()
+        held = httpx.post(f"{stack.url}/get_reward", json=compat(batch(f"{mark}-held", 3)), timeout=100)
         assert held.status_code == 200 and held.json()["rewards"] == [1.0] * 3
 
 
@@ -232,14 +239,14 @@ def test_readiness_is_lost_with_the_workers_and_comes_back(tmp_path: Path) -> No
             worker.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
         while httpx.get(f"{stack.url}/readyz").status_code == 200:
-            assert time.monotonic() - stopped < 10
+            assert time.monotonic() - stopped < 60
             time.sleep(0.1)
         assert "canary" in httpx.get(f"{stack.url}/readyz").json()["detail"]
         for worker in frozen:
             worker.send_signal(signal.SIGCONT)
         continued = time.monotonic()
         while httpx.get(f"{stack.url}/readyz").status_code != 200:
-            assert time.monotonic() - continued < 40
+            assert time.monotonic() - continued < 90
             time.sleep(0.1)
 
 

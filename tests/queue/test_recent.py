@@ -47,13 +47,13 @@ def test_a_finished_batch_counts_every_item(noop: NoopStack, mark: str) -> None:
 
 
 def test_progress_cancelled_and_overdue(noop: NoopStack, mark: str) -> None:
-    running = submit(noop, batch(mark, 40, "sleep 0.2"))
-    until(lambda: 0 < recent(noop, running["id"])["done"] < 40, "no progress shown")
+    running = submit(noop, batch(mark, 400, "sleep 0.1"))
+    until(lambda: 0 < recent(noop, running["id"])["done"] < 400, "no progress shown")
     entry = recent(noop, running["id"])
     assert entry["status"] == "running" and entry["counts"] == {"ok": entry["done"]}
     cancelled = httpx.delete(f"{noop.url}/v1/rewards/{running['id']}").json()
     entry = recent(noop, running["id"])
-    assert entry["status"] == "cancelled" and entry["counts"] == cancelled["counts"] and entry["done"] == 40
+    assert entry["status"] == "cancelled" and entry["counts"] == cancelled["counts"] and entry["done"] == 400
     late = submit(noop, batch(f"{mark} late", 40, "sleep 0.2", deadline_s=0.5), wait=60)
     entry = recent(noop, late["id"])
     assert entry["status"] == "completed" and entry["counts"] == late["counts"] and entry["counts"]["deadline"] > 0
@@ -84,7 +84,7 @@ def test_each_key_sees_its_own(tmp_path: Path, mark: str) -> None:
 
 
 def test_the_queue_says_what_waits(noop: NoopStack, mark: str) -> None:
-    running = submit(noop, batch(mark, 60, "sleep 0.2", priority="low"))
+    running = submit(noop, batch(mark, 64, "sleep 3", priority="low"))
     state = httpx.get(f"{noop.url}/v1/queue").json()
     assert 0 < state["items"] <= state["limit"] and state["oldest_s"] >= 0
     assert any(lane.endswith(":low") and count == 1 for lane, count in state["batches_waiting"].items())
