@@ -74,7 +74,7 @@ function overview(batch, recipe, groups, more) {
       h("section", { class: "card stack" }, h("h2", {}, "Progress"), progress(batch.done, batch.total, "Progress"), statusCounts(batch.counts, batch.total)),
       h("section", { class: "card stack" }, h("h2", {}, "Rewards"), ranked.length
         ? [histogram(ranked.map(({ reward, status }) => ({ value: reward, kind: status === "ok" ? "good" : "bad" })), range, "Histogram of rewards"), h("p", { class: "muted" }, "mean ", h("span", { class: "num" }, number(mean)), ", median ", h("span", { class: "num" }, number(ranked[Math.floor(ranked.length / 2)].reward)), ` of ${ranked.length}`)]
-        : h("p", { class: "muted" }, "No rewards yet."))),
+        : h("p", { class: "muted" }, batch.status === "running" ? "No rewards yet." : "No rewards."))),
     ends > 0 ? h("div", { class: "ends" }, strip("Worst", batch, ranked.slice(0, ends)), strip("Best", batch, [...ranked].reverse().slice(0, ends))) : null,
     sheets(batch, groups, more),
   ];
@@ -123,9 +123,9 @@ export function groupsOf(results) {
 
 function sheets(batch, most, more) {
   const groups = groupsOf(batch.results);
-  const pictures = batch.results.some(({ render }) => render);
+  const bare = batch.results.some(({ status, render }) => status === "ok" && !render);
   return h("section", { class: "stack" }, h("h2", {}, "By reference"),
-    pictures || !batch.results.length ? null : h("p", { class: "notice" }, "This batch kept no pictures. Submit with \"return\": [\"render\", \"evidence\", \"description\"] to see charts and evidence here."),
+    !bare ? null : h("p", { class: "notice" }, "This batch kept no pictures. Submit with \"return\": [\"render\", \"evidence\", \"description\"] to see charts and evidence here."),
     groups.slice(0, most).map(([name, results]) => sheet(batch, name, results)),
     groups.length > most ? h("button", { type: "button", class: "quiet", on: { click: more } }, `Show more of ${groups.length} references`) : null);
 }
