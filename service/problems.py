@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -99,6 +100,17 @@ def response(request: Request, error: ProblemError) -> Response:
     return Response(body, error.status, headers=error.headers, media_type="application/problem+json")
 
 
+def allowed(app: FastAPI, path: str) -> list[str]:
+    """The methods of all operations whose path this is."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        parts = re.split(r"(\{[^}]+\})", template)
+        pattern = "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in parts)
+        if re.fullmatch(pattern, path):
+            found |= {method.upper() for method in operations}
+    return sorted(found)
+
+
 def install(app: FastAPI) -> None:
     """Turn every exception of a route into a problem."""
 
@@ -109,7 +121,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         code = CODES.get(error.status_code, "error")
-        return response(request, ProblemError(error.status_code, code, str(error.detail), headers=error.headers))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names those of one route of the path
+            headers["Allow"] = ", ".join(allowed(app, request.url.path)) or headers.get("Allow", "")
+        return response(request, ProblemError(error.status_code, code, str(error.detail), headers=headers))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:

@@ -252,7 +252,19 @@ def test_unknown_things_are_404(base_url: str) -> None:
         answer = httpx.get(f"{base_url}{path}")
         assert answer.status_code == 404
         Problem.model_validate_json(answer.content)
-    assert httpx.put(f"{base_url}/v1/rewards").status_code == 405
+    for path, methods in (("/v1/rewards", "POST"), ("/v1/rewards/b_none", "DELETE, GET"), ("/rm", "POST")):
+        answer = httpx.put(f"{base_url}{path}")
+        problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == methods
+
+
+def test_every_answer_says_how_long_it_took_and_none_is_for_other_sites(base_url: str) -> None:
+    """`Server-Timing` everywhere; no CORS: a page elsewhere reads nothing."""
+    origin = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    for method, path in (("GET", "/v1/info"), ("GET", "/nowhere"), ("POST", "/v1/rewards"), ("OPTIONS", "/v1/rewards")):
+        answer = httpx.request(method, f"{base_url}{path}", headers=origin)
+        assert answer.headers["server-timing"].startswith("total;dur=")
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 def test_request_id_is_echoed_unless_it_is_unfit(base_url: str) -> None:
