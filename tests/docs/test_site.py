@@ -18,6 +18,7 @@ PAGES = [
     "index",
     "concepts",
     "cli",
+    "page",
     "api",
     "rewards",
     "trainers",
