@@ -4,6 +4,7 @@ import json
 import math
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -38,6 +39,15 @@ def cli(python: Path, *arguments: object, url: str) -> str:
     return run(python, "-c", "from chartreward.cli import main; main()", *arguments, url=url)
 
 
+def a_worker(pool: int) -> psutil.Process:
+    """One of the pool's worker processes."""
+    for child in psutil.Process(pool).children():
+        with suppress(psutil.Error):  # one that ended meanwhile
+            if "--one" in child.cmdline():
+                return child
+    raise AssertionError("the pool has no worker")
+
+
 def test_a_real_run_survives_a_killed_worker(trl: Path, tmp_path: Path) -> None:
     """TRL on a CPU; one of two workers is killed half-way. Every step is logged, no rollout goes unscored."""
     log = tmp_path / "log.jsonl"
@@ -53,12 +63,7 @@ def test_a_real_run_survives_a_killed_worker(trl: Path, tmp_path: Path) -> None:
         for line in training.stdout:
             said.append(line)
             if f'"step": {KILLED_AFTER},' in line:
-                victim = next(
-                    child
-                    for child in psutil.Process(stack.processes["workers"].pid).children()
-                    if "--one" in child.cmdline()
-                )
-                victim.kill()
+                a_worker(stack.processes["workers"].pid).kill()
                 killed = True
         assert training.wait(timeout=120) == 0, "".join(said[-40:])
     assert killed, "".join(said[-40:])
