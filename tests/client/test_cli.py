@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.server
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -225,6 +227,36 @@ def test_workers_are_listed(base_url: str) -> None:
     assert levels == ["full", "full"]
     table = run("workers", "--url", base_url, env={"COLUMNS": "200"}).output
     assert table.count("full") == 2 and "mpl38" in table
+
+
+@pytest.mark.timeout(400)
+def test_submit_shows_its_progress_on_a_terminal(base_url: str, tmp_path: Path) -> None:
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n"
+    rows = [{"id": name, "code": f"{code}# {name}\n", "reference": code} for name in ("a", "b", "c")]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable,
+        "-c",
+        "from chartreward.cli import main; main()",
+        "submit",
+        "rows.jsonl",
+        "-o",
+        "o.jsonl",
+    ]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [*command, "--url", base_url], cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # how a terminal says that its other end is gone
+            while block := os.read(ours, 4096):
+                said += block
+        os.close(ours)
+        assert process.wait(100) == 0, said
+    assert b"scoring" in said and b"3/3" in said
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 3
 
 
 def test_settings_are_listed() -> None:
