@@ -6,6 +6,7 @@ EPERM means that the call reached the kernel. All here may be refused by an oute
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -195,12 +196,15 @@ def _message_queue(_facts: Facts) -> bool:
     return True
 
 
-@stopped_by("make a named message queue", "limits", "seccomp", machine=True)
+@stopped_by("make a named message queue", "landlock", "limits", "seccomp", machine=True)
 def _named_queue(facts: Facts) -> bool:
-    name = facts["abstract"].encode()
-    os.close(call(240, 180, name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600, None))  # mq_open
-    call(241, 181, name)
-    return True
+    name = f"{facts['abstract']}-{os.getpid()}".encode()
+    try:
+        os.close(call(240, 180, name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600, None))  # mq_open
+        return True
+    finally:  # Landlock refuses to open what the kernel has already made
+        with contextlib.suppress(OSError):
+            call(241, 181, name)  # mq_unlink
 
 
 @stopped_by("command a device", "seccomp")
