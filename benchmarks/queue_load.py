@@ -134,22 +134,21 @@ def fleet(workers: int, items: int = 4096) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, and keep the figures in benchmarks/results/queue_load.json."""
+    """Measure, print a line a part, and keep the figures in benchmarks/results/queue_load.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fleet", type=int, default=0, help="also this many workers at once (64 need 4 GB)")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "workers": options.workers}
+    parts = {"cached_batch": cached_batch, "cached_single": cached_single, "enqueue": enqueue, "overhead": overhead}
     with tempfile.TemporaryDirectory() as folder, NoopStack(Path(folder), workers=options.workers) as stack:
-        found["cached_batch"] = cached_batch(stack)
-        found["cached_single"] = cached_single(stack)
-        found["enqueue"] = enqueue(stack)
-        found["overhead"] = overhead(stack)
+        for name, measure in parts.items():
+            found[name] = measure(stack)
+            print(name, json.dumps(found[name]), flush=True)
     if options.fleet:
         found["fleet"] = fleet(options.fleet)
-    text = json.dumps(found, indent=1)
-    print(text)
-    RESULTS.write_text(text + "\n")
+        print("fleet", json.dumps(found["fleet"]), flush=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
