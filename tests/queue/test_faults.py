@@ -250,6 +250,21 @@ def test_readiness_is_lost_with_the_workers_and_comes_back(tmp_path: Path) -> No
             time.sleep(0.1)
 
 
+@pytest.mark.slow
+def test_a_wedged_fleet_is_unready_within_half_a_minute(own: NoopStack) -> None:
+    """With the settings as they come; the processes live and the port is open, and nothing gets through."""
+    for worker in workers_of(own):
+        worker.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    until(lambda: httpx.get(f"{own.url}/readyz", timeout=30).status_code == 503)
+    assert time.monotonic() - stopped < 30 + 15  # 25 s by the setting; the rest is for a slow machine to notice
+    assert httpx.get(f"{own.url}/healthz").status_code == 200
+    assert "canary" in httpx.get(f"{own.url}/readyz", timeout=30).json()["detail"]
+    for worker in workers_of(own):
+        worker.send_signal(signal.SIGCONT)
+    until(lambda: httpx.get(f"{own.url}/readyz", timeout=30).status_code == 200)
+
+
 def test_embedded_redis_has_no_tcp_port_and_dies_with_the_stack(tmp_path: Path) -> None:
     with NoopStack(tmp_path, workers=1) as stack:
         redis = psutil.Process(stack.processes["redis"].pid)
