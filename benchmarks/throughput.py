@@ -108,17 +108,18 @@ def show(figures: dict[str, Any], console: Console) -> None:
     for name, part in parts.items():
         if "per_s" in part:
             rates.add_row(name, str(part["count"]), f"{part['per_s']:.2f}", f"{1e3 / part['per_cpu_s']:.0f}")
-    console.print(rates)
     table = Table("ratio", "by the clock", "by CPU")
     for name, ratio in figures["ratios"].items():
         table.add_row(name, f"{ratio['wall']:.2f}", f"{ratio['cpu']:.2f}")
-    console.print(table)
-    stages = Table("stage", *(f"{name} p50 / p99 ms" for name in OURS if name in parts))
-    for stage in served.STAGES:
-        cells = [parts[name]["stages"][stage] for name in OURS if name in parts]
+    served_parts = [name for name in OURS if name in parts]
+    stages = Table("stage", *(f"{name} p50 / p99 ms" for name in served_parts))
+    for stage in served.STAGES if served_parts else ():
+        cells = [parts[name]["stages"][stage] for name in served_parts]
         stages.add_row(stage.removesuffix("_ms"), *(f"{cell['p50']:.1f} / {cell['p99']:.1f}" for cell in cells))
-    console.print(stages)
-    for name in (name for name in OURS if name in parts):
+    for one in (rates, table, stages):
+        if one.row_count:
+            console.print(one)
+    for name in served_parts:
         spent = parts[name]["cpu_ms_by_role"]
         console.print(f"{name}: CPU ms a reward", {who: round(ms, 2) for who, ms in spent.items()})
     for name in ("single", "scaling", "start", "fair"):
