@@ -53,10 +53,10 @@ runtime)
 weights)
     mkdir -p "$root/weights"
     [ -n "$2" ] || exit 0
-    sum=$(sha256sum "/wheelhouse/$2" | cut -d' ' -f1)
+    sum=$(sha256sum "/weights/$2" | cut -d' ' -f1)
     case $sum in
-    "$3"*) cp "/wheelhouse/$2" "$root/weights/resnet18.pth" && chmod 444 "$root/weights/resnet18.pth" ;;
-    *) echo "wheelhouse/$2 has sha256 $sum, which does not begin with RESNET18_SHA256=$3" >&2 && exit 1 ;;
+    "$3"*) cp "/weights/$2" "$root/weights/resnet18.pth" && chmod 444 "$root/weights/resnet18.pth" ;;
+    *) echo "docker/weights/$2 has sha256 $sum, which does not begin with RESNET18_SHA256=$3" >&2 && exit 1 ;;
     esac
     ;;
 esac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,12 @@ def built(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     return build
+
+
+def default(value: str) -> str:
+    """What `${NAME:-default}` gives when NAME is unset; other text as it is."""
+    found = re.fullmatch(r"\$\{\w+:-(.*)\}", value)
+    return found[1] if found else value
 
 
 def documents(text: str) -> list[dict[str, Any]]:
@@ -91,10 +98,14 @@ def test_pods_are_confined_like_the_containers_of_compose(built: Callable[[str],
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+        limits = container["resources"]["limits"]
+        assert limits["memory"].removesuffix("i").lower() == default(services[name]["mem_limit"])
+        assert float(limits["cpu"]) == float(default(services[name]["cpus"]))
         assert {"startupProbe", "readinessProbe"} <= set(container)
         (tmp,) = [volume for volume in pod["volumes"] if volume["name"] == "tmp"]
         assert tmp["emptyDir"]["medium"] == "Memory"
+        (size,) = re.findall(r"size=([^,}]*?\d+m)", services[name]["tmpfs"][0].replace("${WORKER_TMP:-", ""))
+        assert tmp["emptyDir"]["sizeLimit"].removesuffix("i").lower() == size
 
 
 def test_pods_reach_redis_and_nothing_else(built: Callable[[str], str]) -> None:

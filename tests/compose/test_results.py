@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from chartreward.embedded import Stack
-from tests.compose.conftest import CACHE, PROJECT, ROOT, ComposeStack, docker, record, score
+from tests.compose.conftest import CACHE, ROOT, ComposeStack, docker, record, score
 from tests.jail.hostile import ATTACKS, PRELUDE
 
 pytestmark = pytest.mark.compose
@@ -57,16 +57,10 @@ def memory(stack: ComposeStack) -> dict[str, int]:
     return found
 
 
-def redis_bytes(stack: ComposeStack) -> float:
-    """What Redis holds."""
-    lines = stack.client.get("/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("chartreward_redis_memory_bytes "))
-
-
 def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: ComposeStack) -> None:
     request = rollouts(200)
     record(memory_idle_mib=memory(compose_stack))
-    redis_before = redis_bytes(compose_stack)
+    redis_before = compose_stack.metric("chartreward_redis_memory_bytes")
     peaks: Counter[str] = Counter()
     over = threading.Event()
 
@@ -82,7 +76,8 @@ def test_200_rollouts_score_bit_for_bit_as_in_the_embedded_stack(compose_stack: 
     over.set()
     watching.join()
     record(memory_peak_mib=dict(peaks))
-    record(redis_kb_per_item=round((redis_bytes(compose_stack) - redis_before) / 200 / 1000, 1))
+    redis_after = compose_stack.metric("chartreward_redis_memory_bytes")
+    record(redis_kb_per_item=round((redis_after - redis_before) / 200 / 1000, 1))
     embedded = Stack(workers=2, env={"CHARTREWARD_LOG_LEVEL": "warning"})
     try:
         embedded.start()
@@ -124,17 +119,10 @@ def test_hostile_code_gets_its_status_and_the_stack_goes_on(compose_stack: Compo
 
 
 def test_the_jails_own_attacks_fail_inside_a_worker_container(compose_stack: ComposeStack) -> None:
-    """tests/jail in a container like the worker's, with pytest beside it."""
+    """tests/jail with pytest beside it, in a container that Compose makes for it from the worker's own definition."""
     packages = CACHE / "pytest"
     if not packages.exists():
         _install_pytest(packages)
-    name = f"{PROJECT}-jail"
-    docker("rm", "-f", name, check=False)
-    confined = [
-        *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--init"),
-        *("--user", "10001:10001", "--network", "none", "--pids-limit", "256", "--memory", "3g", "--memory-swap", "3g"),
-        *("--shm-size", "1m", "--tmpfs", "/tmp:size=512m,nr_inodes=65536,mode=1777,noexec,nosuid,nodev"),
-    ]
     application = "/opt/chartreward/application"
     mounts = [
         *("-v", f"{ROOT / 'tests' / 'jail'}:{application}/tests/jail:ro"),
@@ -144,13 +132,10 @@ def test_the_jails_own_attacks_fail_inside_a_worker_container(compose_stack: Com
         *("-e", f"PYTHONPATH={application}:/pytest"),
     ]
     command = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-rs", "-o", "asyncio_mode=strict", "tests/jail"]
-    image = "chartreward/worker:test"
-    done = docker("run", "--name", name, *confined, *mounts, image, *command, check=False, timeout=900)
-    docker("rm", "-f", name, check=False)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    passed = int(done.stdout.rpartition(" passed")[0].split()[-1])
+    said = compose_stack.compose("run", "--rm", "-T", "--no-deps", *mounts, "worker", *command, timeout=1800)
+    passed = int(said.rpartition(" passed")[0].split()[-1])
     assert passed >= len(ATTACKS)
-    record(jail_tests_in_container=done.stdout.strip().splitlines()[-1])
+    record(jail_tests_in_container=said.strip().splitlines()[-1])
 
 
 def _install_pytest(packages: Any) -> None:
