@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,7 +38,10 @@ def free_port() -> int:
 
 def docker(*arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run the docker client."""
-    done = subprocess.run([DOCKER, *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    done = subprocess.run(
+        [DOCKER, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}{done.stdout}"
     return done
 
@@ -192,6 +197,8 @@ def engine() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("starting an engine and making a base image needs root")
     script = Path(__file__).parent / "engine.sh"
+    alone = Path(tempfile.gettempdir(), "chartreward-compose.lock").open("w")
+    fcntl.flock(alone, fcntl.LOCK_EX)  # the engine is the machine's: runs from other clones come one after the other
     try:
         started = time.monotonic()
         subprocess.run([script, "start"], check=True, timeout=1800)
@@ -199,6 +206,7 @@ def engine() -> Iterator[None]:
         yield
     finally:
         subprocess.run([script, "stop"], check=True, timeout=60)
+        alone.close()
 
 
 @pytest.fixture(scope="session")
