@@ -112,6 +112,10 @@ class ComposeStack:
         self.wait_healthy()
         return time.monotonic() - started
 
+    def down(self, *arguments: str) -> None:
+        """Remove everything. v2 leaves the volumes of profiles that are not named."""
+        self.compose("--profile", "monitoring", "--profile", "gpu", "down", "--volumes", *arguments)
+
     def healthy(self) -> bool:
         """Every container's health check passes and the API calls itself ready, now."""
         found = json.loads(docker("inspect", *self.containers()).stdout)
@@ -197,16 +201,15 @@ def engine() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("starting an engine and making a base image needs root")
     script = Path(__file__).parent / "engine.sh"
-    alone = Path(tempfile.gettempdir(), "chartreward-compose.lock").open("w")
-    fcntl.flock(alone, fcntl.LOCK_EX)  # the engine is the machine's: runs from other clones come one after the other
-    try:
-        started = time.monotonic()
-        subprocess.run([script, "start"], check=True, timeout=1800)
-        record(engine_s=round(time.monotonic() - started))
-        yield
-    finally:
-        subprocess.run([script, "stop"], check=True, timeout=60)
-        alone.close()
+    with Path(tempfile.gettempdir(), "chartreward-compose.lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # the engine is the machine's: runs of other clones come one after the other
+        try:
+            started = time.monotonic()
+            subprocess.run([script, "start"], check=True, timeout=1800)
+            record(engine_s=round(time.monotonic() - started))
+            yield
+        finally:
+            subprocess.run([script, "stop"], check=True, timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -219,7 +222,7 @@ def stacks(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
     def down() -> None:
         for one in made.values():
-            one.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+            one.down("--remove-orphans", "--timeout", "5")
 
     try:
         down()  # what an interrupted run may have left

@@ -38,6 +38,10 @@ def query(container: str, expression: str) -> list[dict[str, Any]]:
     return found
 
 
+def values(container: str, expression: str) -> list[str]:
+    return [series["value"][1] for series in query(container, expression)]
+
+
 def test_promtool_accepts_configuration_and_alerts(prometheus: str) -> None:
     said = docker("exec", prometheus, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
     alerts = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))
@@ -46,7 +50,7 @@ def test_promtool_accepts_configuration_and_alerts(prometheus: str) -> None:
 
 
 def test_the_api_is_found_and_scraped(prometheus: str, compose_stack: ComposeStack) -> None:
-    until(lambda: [s["value"][1] for s in query(prometheus, 'up{job="chartreward"}')] == ["1"], "the API is scraped")
+    until(lambda: "1" in values(prometheus, 'up{job="chartreward"}'), "the API is scraped")
     (result,) = compose_stack.score([{"code": CODE, "reference": {"code": CODE}}])["results"]
     assert result["status"] == "ok"
     expected = compose_stack.client.get("/metrics").text
@@ -54,7 +58,7 @@ def test_the_api_is_found_and_scraped(prometheus: str, compose_stack: ComposeSta
     value = float(line.split()[1])
     assert value >= 1
     ok = 'chartreward_items_total{status="ok"}'
-    until(lambda: [float(s["value"][1]) for s in query(prometheus, ok)] == [value], "the item is counted there")
+    until(lambda: any(float(seen) >= value for seen in values(prometheus, ok)), "the item is counted there")
 
 
 def test_every_query_has_an_answer(prometheus: str, compose_stack: ComposeStack) -> None:

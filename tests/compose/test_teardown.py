@@ -28,7 +28,7 @@ def test_down_leaves_nothing(compose_stack: ComposeStack) -> None:
     ended = {name: compose_stack.inspect(container)["State"]["ExitCode"] for name, container in codes.items()}
     # In good order (uvicorn ends by the signal it was sent, after draining), not by the kill after the grace period.
     assert ended == {"redis": 0, "api": 128 + signal.SIGTERM, "worker": 0}
-    compose_stack.compose("down", "--volumes")
+    compose_stack.down()
     assert leftovers(compose_stack.project) == {"containers": "", "networks": "", "volumes": ""}
 
 
@@ -44,5 +44,5 @@ def test_docker_compose_1_29_runs_the_same_file(stacks: dict[int, ComposeStack])
     (result,) = old.score([{"code": code, "reference": {"code": code}}])["results"]
     assert result["status"] == "ok"
     assert result["normalized"] == pytest.approx(1.0)
-    old.compose("down", "--volumes")
+    old.down()
     assert leftovers(old.project) == {"containers": "", "networks": "", "volumes": ""}
