@@ -63,8 +63,9 @@ def test_the_api_is_found_and_scraped(prometheus: str, compose_stack: ComposeSta
 
 def test_every_query_has_an_answer(prometheus: str, compose_stack: ComposeStack) -> None:
     """An alert that does not fire yields nothing; what it looks at has to."""
-    (result,) = compose_stack.score([{"code": f"{CODE}# again\n", "reference": {"code": CODE}}])["results"]
-    assert result["status"] == "ok"
+    for _ in range(2):  # the second comes from the cache, which is a metric too
+        (result,) = compose_stack.score([{"code": f"{CODE}# again\n", "reference": {"code": CODE}}])["results"]
+        assert result["status"] == "ok"
     alerts = {
         rule["alert"] for g in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for rule in g["rules"]
     }
@@ -72,4 +73,4 @@ def test_every_query_has_an_answer(prometheus: str, compose_stack: ComposeStack)
         if name in alerts:
             query(prometheus, expression)
         else:
-            until(lambda e=expression: bool(query(prometheus, e)), f"{name}: {expression}", 120)
+            until(lambda e=expression: bool(query(prometheus, e)), f"{name}: {expression}")
