@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from tests.compose.conftest import ROOT, ComposeStack, docker, record
-from worker.vision.backbones import load_backbone
+from worker.vision.networks import build_network
 
 pytestmark = pytest.mark.compose
 
@@ -95,7 +95,7 @@ def test_a_build_without_wheels_or_network_fails_and_says_what_it_missed(engine:
 def checkpoint() -> Iterator[Path]:
     """A file as torchvision's, laid where the build looks (its statistics moved, or it would count as untrained)."""
     path = ROOT / "docker" / "weights" / "test-resnet18.pth"
-    state = load_backbone("resnet18", allow_random=True).network.state_dict()
+    state = build_network("resnet18", None).state_dict()
     for name, value in state.items():
         if name.endswith(("running_mean", "running_var")):
             value.add_(0.1)
@@ -114,8 +114,8 @@ def test_a_checkpoint_goes_into_the_worker_and_its_sum_is_checked(
     compose_stack.compose("build", "worker", **settings, RESNET18_SHA256=digest[:8])
     tag = "chartreward/worker:test-weights"
     loaded = (
-        "from worker.settings import WorkerSettings; from worker.vision.backbones import load_backbone; "
-        "print(load_backbone('resnet18', WorkerSettings().weights['resnet18']).weights)"
+        "from worker.settings import WorkerSettings; from worker.pipeline import load_backbones; "
+        "print(load_backbones(WorkerSettings())['resnet18'].weights)"
     )
     try:
         confined = ["--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp"]
