@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -132,7 +133,8 @@ def test_the_jails_own_attacks_fail_inside_a_worker_container(compose_stack: Com
         *("-e", f"PYTHONPATH={application}:/pytest"),
     ]
     command = ["python", "-m", "pytest", "-p", "no:cacheprovider", "-rs", "-o", "asyncio_mode=strict", "tests/jail"]
-    said = compose_stack.compose("run", "--rm", "-T", "--no-deps", *mounts, "worker", *command, timeout=1800)
+    run = ["run", "--rm", "-T", "--no-deps", *mounts, "worker", *command]
+    said = compose_stack.compose(*run, timeout=1800, WORKER_CPUS=str(os.cpu_count()))  # some attacks use several slots
     passed = int(said.rpartition(" passed")[0].split()[-1])
     assert passed >= len(ATTACKS)
     record(jail_tests_in_container=said.strip().splitlines()[-1])
