@@ -62,7 +62,7 @@ def test_the_api_is_found_and_scraped(prometheus: str, compose_stack: ComposeSta
 
 
 def test_every_query_has_an_answer(prometheus: str, compose_stack: ComposeStack) -> None:
-    """An alert that does not fire yields nothing; what it looks at has to."""
+    """An alert that does not fire yields nothing, nor does what has not happened yet; everything else has to."""
     for _ in range(2):  # the second comes from the cache, which is a metric too
         (result,) = compose_stack.score([{"code": f"{CODE}# again\n", "reference": {"code": CODE}}])["results"]
         assert result["status"] == "ok"
@@ -70,7 +70,7 @@ def test_every_query_has_an_answer(prometheus: str, compose_stack: ComposeStack)
         rule["alert"] for g in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for rule in g["rules"]
     }
     for name, expression in expressions().items():
-        if name in alerts:
+        if name in alerts or name.startswith(("Waiting batches/", "Denied operations/")):
             query(prometheus, expression)
         else:
             until(lambda e=expression: bool(query(prometheus, e)), f"{name}: {expression}")
