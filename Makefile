@@ -31,7 +31,7 @@ test-soak: setup-dev ## two minutes of full load
 test-trainers: setup-dev ## the adapters under the trainers' own code
 	@$(PY) -m pytest -m trainers --timeout 1800 tests/trainers $(ARGS)
 
-test-all: test test-slow test-browser test-compose test-soak
+test-all: test test-slow test-browser test-compose test-soak test-trainers
 
 bench: setup-dev ## rewards a second against plain Python, as ratios; a part: make bench ARGS="--only b0,ours --limit 100"
 	@$(PY) -m benchmarks.throughput $(ARGS)
