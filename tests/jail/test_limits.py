@@ -70,7 +70,8 @@ def test_within_every_limit_a_chart_is_drawn(code: str, tight: Jail) -> None:
         ("for n in range(3): open(str(n), 'wb').write(bytes(600_000))" + WAIT, "output_limit", "DiskLimit", None),
         ("for n in range(30): open(str(n), 'w').close()" + WAIT, "output_limit", "DiskLimit", None),
         (
-            "import threading, time\nfor _ in range(20): threading.Thread(target=time.sleep, args=(60,)).start()" + WAIT,
+            "import threading, time\nfor _ in range(20): threading.Thread(target=time.sleep, args=(60,)).start()"
+            + WAIT,
             "forbidden",
             "ThreadLimit",
             "start more threads",
