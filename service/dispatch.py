@@ -178,6 +178,13 @@ class Dispatcher:
         """Take in what finished since the last look; True when there was something."""
         if batch.is_over:
             return False
+        news = await self._take_news(batch)
+        if batch.closed is None and not batch.is_over and time.time() >= batch.deadline:
+            await self.close(batch, "deadline")
+        return news or batch.closed is not None
+
+    async def _take_news(self, batch: Batch) -> bool:
+        """Take in what finished since the last look, and whether the batch was closed; True when something finished."""
         stream = ledger.stream_key(batch.id)
         after = b"-" if batch.last_entry == b"0" else b"(" + batch.last_entry
         async with self.redis.pipeline(transaction=False) as pipeline:
@@ -198,16 +205,14 @@ class Dispatcher:
             batch.known.setdefault(key, _lost(batch))
         if closed is not None:
             batch.closed = closed.decode()
-        elif time.time() >= batch.deadline and not batch.is_over:
-            await self.close(batch, "deadline")
-        return bool(entries) or batch.closed is not None
+        return bool(entries)
 
     async def close(self, batch: Batch, reason: str) -> None:
         """End a batch now; what only it waited for is not done. The first reason stands."""
         life = self._life(batch.deadline)
         await self._close(args=[batch.id, reason, life, *batch.missing])
-        first = cast("bytes | None", await self.redis.get(ledger.closed_key(batch.id)))
-        batch.closed = first.decode() if first else reason
+        await self._take_news(batch)  # what finished before it was closed keeps its result
+        batch.closed = batch.closed or reason
 
     async def wait(
         self, batch: Batch, until: float, plan: Plan | None = None, gone: Gone | None = None
