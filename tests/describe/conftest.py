@@ -94,7 +94,7 @@ class Forker:
         self.process.wait(10)
 
 
-@pytest.fixture(scope="session", params=["mpl38", "current"])
+@pytest.fixture(scope="session", params=["mpl38", pytest.param("current", marks=pytest.mark.slow)])
 def draw(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     """Run a snippet (numpy as np, matplotlib.pyplot as plt imported) and get what was captured."""
     forker = Forker(request.param, tmp_path_factory.mktemp(f"forker-{request.param}"))

@@ -57,6 +57,7 @@ def test_high_priority_overtakes_within_a_chunk(noop: NoopStack, mark: str) -> N
     httpx.delete(f"{noop.url}/v1/rewards/{slow['id']}")
 
 
+@pytest.mark.slow
 def test_slow_items_leave_others_their_turn(noop: NoopStack, mark: str) -> None:
     """A chunk of eight items of 4 s would hold a worker for half a minute."""
     slow = submit(noop, batch(f"{mark}-slow", 64, "sleep 4"))

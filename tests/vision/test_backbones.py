@@ -100,6 +100,7 @@ def test_a_refused_checkpoint_leaves_no_graph(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.onnx"))
 
 
+@pytest.mark.slow
 def test_a_trained_file_loads_and_is_named_by_its_digest(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "resnet18.pth"
     trained_resnet(path)
@@ -142,6 +143,7 @@ def test_the_graph_is_exported_once_and_an_altered_one_is_not_used(tmp_path: Pat
     assert all((a == b).all() for a, b in zip(first.stages(images), again.stages(images), strict=True))
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     backbone = load_backbone("squeezenet1_1", allow_random=True, cache=tmp_path / "file")
