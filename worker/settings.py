@@ -60,6 +60,12 @@ class WorkerSettings(BaseSettings):
     memory_mb: int = Field(default=768, ge=64, description="memory of one execution above the warm interpreter, MiB")
     dpi: int = Field(default=100, ge=20, le=600, description="resolution that every figure is drawn at")
     max_pixels: int = Field(default=16_000_000, ge=10_000, description="largest figure; beyond: figure_too_large")
+    max_figures: int = Field(default=200, ge=1, description="open figures; beyond: figure_too_large")
+    max_output_kb: int = Field(default=1024, ge=1, description="printed by one execution; beyond: output_limit")
+    max_work_mb: int = Field(default=64, ge=1, description="written to its work directory; beyond: output_limit")
+    max_work_files: int = Field(default=1024, ge=8, description="files and folders in it; beyond: output_limit")
+    max_threads: int = Field(default=64, ge=1, description="threads of one execution; beyond: forbidden")
+    max_open_files: int = Field(default=256, ge=32, description="open at once; beyond: forbidden")
 
     # vision
     backbone: str | None = Field(

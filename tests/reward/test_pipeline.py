@@ -201,3 +201,32 @@ def test_evidence_only_on_request(engine: Engine) -> None:
     assert (
         full.signals["attributes"].evidence and full.description is not None and full.reference_description is not None
     )
+
+
+def test_an_operator_sets_every_limit(engine: Engine) -> None:
+    tight = {
+        "max_figures": 2,
+        "max_output_kb": 1,
+        "max_work_mb": 1,
+        "max_work_files": 8,
+        "max_threads": 4,
+        "max_open_files": 32,
+    }
+    wait = "\nimport time; time.sleep(9)\n"
+    codes = {
+        "plt.figure(); plt.figure()": Status.FIGURE_TOO_LARGE,
+        f"print('x' * 20_000){wait}": Status.OUTPUT_LIMIT,
+        f"for n in 'ab': open(n, 'wb').write(bytes(700_000)){wait}": Status.OUTPUT_LIMIT,
+        f"for n in range(20): open(str(n), 'w').close(){wait}": Status.OUTPUT_LIMIT,
+        f"import threading, time\nfor _ in range(8): threading.Thread(target=time.sleep, args=(9,)).start(){wait}": (
+            Status.FORBIDDEN
+        ),
+        "fs = [open('/dev/null') for _ in range(40)]": Status.FORBIDDEN,
+    }
+    made = Engine(engine.settings.model_copy(update=tight))
+    made.start()
+    try:
+        results = score(made, CHART, *(CHART + code for code in codes))
+    finally:
+        made.close()
+    assert [result.status for result in results] == [Status.OK, *codes.values()]
