@@ -16,11 +16,12 @@ ROLLOUTS = Path(__file__).with_name("rollouts.json")
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One model output for one reference of the corpus."""
+    """One model output for one reference of the corpus, with the scores that ChartMimic recorded for it."""
 
     reference: str
     policy: str
     code: str
+    chartmimic: dict[str, dict[str, float]]
 
 
 def read() -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ def references() -> dict[str, str]:
 def rollouts() -> list[Rollout]:
     """Every rollout that has code."""
     return [
-        Rollout(row["reference"], row["policy"], row["code"])
+        Rollout(row["reference"], row["policy"], row["code"], row["chartmimic"])
         for row in read()
         if row["kind"] == "rollout" and row["code"]
     ]
