@@ -217,8 +217,8 @@ def growth(
     return levels, found
 
 
-def soak(seconds: float, warm_up: float, *, workers: int = 2, percent: float = 5.0, slack_mb: float = 2.0) -> list[str]:
-    """Run; returns what was wrong, nothing at best. The slack is for Redis, whose dozen MB follow the rate of items."""
+def soak(seconds: float, warm_up: float, *, workers: int = 2, percent: float = 5.0, slack_mb: float = 0.0) -> list[str]:
+    """Run; returns what was wrong, nothing at best."""
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     jobs = folder / "jobs"
     jobs.mkdir()
