@@ -20,7 +20,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "compose"
 PROJECT = "chartreward-test"
-DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 
 
 def free_port() -> int:
@@ -38,9 +37,11 @@ def free_port() -> int:
 
 def docker(*arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run the docker client."""
+    # Debian's client first, as in engine.sh; looked up now, because engine.sh may have just installed it.
+    client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
     environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
     done = subprocess.run(
-        [DOCKER, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        [client, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}{done.stdout}"
     return done
