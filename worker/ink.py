@@ -37,28 +37,33 @@ def is_judged(text: Text) -> bool:
     return not (text.rotation % 90 or "$" in text.string or letters < 3 or 2 * letters < len(text.string.strip()))
 
 
-def is_written(text: Text, ink: Flags, taken: Flags) -> bool:
+def is_written(text: Text, ink: Flags, taken: Flags | None) -> bool:
     """Whether the `ink` of a box is spread as the writing of its text is, True where that cannot be told.
 
-    `ink` and `taken` (within other texts' boxes) are (height, width) of the box.
+    `ink` and `taken` (within other texts' boxes; None: nothing is) are (height, width) of the box.
     """
     if not is_judged(text):
         return True
     longest = max(text.string.splitlines(), key=len, default="")
-    if text.rotation % 180:
-        ink, taken = ink.T, taken.T
-    free = ~taken
-    if free.mean() < LEAST_FREE:
-        return False
-    columns = free.mean(axis=0) > 0.5
-    if not columns.any():
-        columns = free.any(axis=0)
-    ink = ink & free
     dense = sum(not character.isspace() for character in longest) / max(1, len(longest))
-    along = float(ink[:, columns].any(axis=0).mean())
-    across = float(ink.any(axis=1).mean())
-    filled = float(ink.sum() / free.sum())
-    return along >= LEAST_ALONG * dense and across >= LEAST_ACROSS and filled <= MOST_INK
+    if text.rotation % 180:
+        ink, taken = ink.T, None if taken is None else taken.T
+    size = ink.size
+    letters = ink
+    if taken is not None:
+        free = ~taken
+        size = int(np.count_nonzero(free))
+        if size / free.size < LEAST_FREE:
+            return False
+        columns = free.mean(axis=0) > 0.5
+        if not columns.any():
+            columns = free.any(axis=0)
+        ink = ink & free
+        letters = ink[:, columns]
+    along = np.count_nonzero(letters.any(axis=0)) / letters.shape[1]
+    across = np.count_nonzero(ink.any(axis=1)) / ink.shape[0]
+    filled = np.count_nonzero(ink) / size
+    return bool(along >= LEAST_ALONG * dense and across >= LEAST_ACROSS and filled <= MOST_INK)
 
 
 # --- marks that cover others ------------------------------------------------------------------
@@ -80,7 +85,7 @@ class Cover:
 
 def _column(mark: Mark, name: str) -> Floats | None:
     values = mark.data.get(name)
-    return np.array([np.nan if value is None else value for value in values], np.float64) if values else None
+    return np.array(values, np.float64) if values else None  # None becomes nan
 
 
 def _boxes(mark: Mark) -> Floats | None:

@@ -12,13 +12,15 @@ picture of 5 bits a channel.
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chartreward.description import Axes, Axis, Box, ChartDescription, Mark, Text
+from chartreward.description import MAX_POINTS, Axes, Axis, Box, ChartDescription, Mark, Text
 from chartreward.models import Integrity
 from worker.ink import LOOKED_AT, MAX_COVERS, Cover, cover_of, explained, is_judged, is_written, size_of, step_of
 from worker.similarity.ciede2000 import rgb_of
@@ -41,6 +43,10 @@ MAX_CHECKED = 3000  # marks or texts; later ones are dropped unseen, so that a f
 WORK = 400_000_000
 WORK_OF_A_TINT = 12  # comparing a colour with a tint over a ground, in looked-up pixels
 KEPT_BOXES = 64  # a noisy picture has 32,768 colours in every box
+AT_ONCE = 65_536  # pairs of boxes that are compared in one go
+_NO_BOXES: Floats = np.empty((0, 4))
+_CODES = np.arange(1 << 15)
+_RGB_OF_CODE: Floats = np.stack([_CODES >> 10, _CODES >> 5 & 31, _CODES & 31], axis=-1) * 8.0 + 4.0
 
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
@@ -78,15 +84,13 @@ class Canvas:
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels = pixels
         self.height, self.width = pixels.shape[:2]
-        red, green, blue = (pixels[..., channel].astype(np.uint16) >> 3 for channel in range(3))
-        self._codes = (red << 10) | (green << 5) | blue
         self._seen: OrderedDict[tuple[int, int, int, int], tuple[Floats, Floats]] = OrderedDict()
         self.work = WORK
 
     def clip(self, box: Box) -> tuple[int, int, int, int] | None:
         """Whole pixels of a box on the canvas; None when there are none."""
-        left, top = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
-        right, bottom = min(self.width, int(np.ceil(box[2]))), min(self.height, int(np.ceil(box[3])))
+        left, top = max(0, floor(box[0])), max(0, floor(box[1]))
+        right, bottom = min(self.width, ceil(box[2])), min(self.height, ceil(box[3]))
         return (left, top, right, bottom) if right > left and bottom > top else None
 
     def colors(self, box: Box) -> tuple[Floats, Floats]:
@@ -98,11 +102,9 @@ class Canvas:
             left, top, right, bottom = inside
             step = 2 if (right - left) * (bottom - top) > 40_000 else 1
             self.work -= (right - left) * (bottom - top) // step**2
-            codes, counts = _counted(self._codes[top:bottom:step, left:right:step].ravel())
+            codes, counts = _counted(_coded(self.pixels[top:bottom:step, left:right:step]))
             order = np.argsort(-counts, kind="stable")
-            codes, counts = codes[order].astype(np.int64), counts[order]
-            rgb = np.stack([codes >> 10, codes >> 5 & 31, codes & 31], axis=-1) * 8.0 + 4.0
-            self._seen[inside] = (rgb, counts.astype(np.float64) * step * step)
+            self._seen[inside] = (_RGB_OF_CODE[codes[order]], counts[order].astype(np.float64) * step**2)
             if len(self._seen) > KEPT_BOXES:
                 self._seen.popitem(last=False)
         self._seen.move_to_end(inside)
@@ -117,13 +119,40 @@ class Canvas:
         return found.astype(np.float64)
 
 
-def _counted(codes: NDArray[np.integer[Any]]) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
-    """Distinct 15-bit codes in rising order, and how often each occurs."""
+def _coded(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """The 5 highest bits of red, green and blue of (height, width, 3) pixels, as one list of numbers."""
+    codes = pixels[..., 0].astype(np.uint16)
+    codes >>= 3
+    for channel in (1, 2):
+        part = pixels[..., channel].astype(np.uint16)
+        part >>= 3
+        codes <<= 5
+        codes |= part
+    return codes.ravel()
+
+
+def _counted(codes: NDArray[np.uint16]) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
+    """Distinct 15-bit codes in rising order, and how often each occurs. Sorts what it is given."""
     if len(codes) < 2000:  # sorting so few is cheaper than looking through all 32,768 bins
-        return np.unique(codes, return_counts=True)
-    counts = np.bincount(codes, minlength=1)
-    found = np.flatnonzero(counts)
+        codes.sort()
+        last = np.ones(len(codes), bool)
+        np.not_equal(codes[1:], codes[:-1], out=last[:-1])
+        ends = last.nonzero()[0]
+        counts = ends.copy()
+        counts[0] += 1
+        counts[1:] -= ends[:-1]
+        return codes[ends], counts
+    counts = np.bincount(codes)
+    found = (counts != 0).nonzero()[0]  # quicker than looking for them in the counts themselves
     return found, counts[found]
+
+
+@lru_cache(4096)
+def _rgb(names: tuple[str, ...]) -> Floats:
+    """(n, 3) of `#rrggbb` colours; kept, so not to be written to."""
+    found = rgb_of(names)
+    found.flags.writeable = False
+    return found
 
 
 def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_]:
@@ -132,10 +161,22 @@ def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_
     length = float(way @ way)
     if length < CONTRAST**2:
         return np.zeros(pixels.shape[:-1], bool)
-    apart = pixels - background
-    share = apart @ way / length
-    off = np.linalg.norm(apart - share[..., None] * way, axis=-1)
-    return np.asarray((share >= COVERAGE) & (share <= 1.4) & (off < OFF_LINE))
+    if pixels.size < 600:
+        apart = pixels - background
+    else:  # numpy is slow at loops of three
+        apart = np.empty(pixels.shape)
+        for channel in range(3):
+            np.subtract(pixels[..., channel], background[channel], out=apart[..., channel])
+    share = apart @ way
+    share /= length
+    strong = share >= COVERAGE
+    strong &= share <= 1.4
+    where = strong.ravel().nonzero()[0]
+    if len(where):
+        off = apart.reshape(-1, 3)[where] - share.ravel()[where, None] * way
+        off *= off
+        strong.ravel()[where] = np.sqrt(off[:, 0] + off[:, 1] + off[:, 2]) < OFF_LINE
+    return np.asarray(strong)
 
 
 # --- texts ------------------------------------------------------------------------------------
@@ -145,7 +186,8 @@ def text_problem(text: Text, canvas: Canvas, dpi: float, others: Floats) -> str 
     """Why the pixels do not support a text; None when they do. `others` (n, 4): boxes of smaller upright texts."""
     if min(canvas.width, canvas.height) < SMALLEST_CANVAS:
         return TOO_SMALL
-    if canvas.clip(text.box) is None:
+    on_canvas = canvas.clip(text.box)
+    if on_canvas is None:
         return "off the canvas"
     size = text.size * dpi / 72
     if size < READABLE:
@@ -154,14 +196,12 @@ def text_problem(text: Text, canvas: Canvas, dpi: float, others: Floats) -> str 
     diagonal = float(np.hypot(text.box[2] - text.box[0], text.box[3] - text.box[1]))
     if "$" not in text.string and "\\" not in text.string and diagonal < 0.2 * longest * size:
         return "its box has no room for it"
-    on_canvas = canvas.clip(text.box)
-    assert on_canvas is not None
     area = max(1.0, (text.box[2] - text.box[0]) * (text.box[3] - text.box[1]))
     if (on_canvas[2] - on_canvas[0]) * (on_canvas[3] - on_canvas[1]) < 0.3 * area:
         return "mostly off the canvas"
     letters = sum(not character.isspace() for character in text.string)
     needed = 2.0 if "$" in text.string else max(2.0, 0.015 * size * size * min(letters, 12))
-    tint = rgb_of([text.color])[0]
+    tint = _rgb((text.color,))[0]
     colors, counts = canvas.colors(text.box)
     found = False
     # Writing over a busy ground: ink may stand out from the second most common colour instead.
@@ -186,10 +226,12 @@ def _is_written(
     step = step_of(bottom - top, right - left)
     pixels = canvas.pixels[top:bottom:step, left:right:step].astype(np.float64)
     canvas.work -= pixels[..., 0].size * WORK_OF_A_TINT
-    taken = np.zeros(pixels.shape[:2], bool)
-    sides = np.rint((others - [left, top, left, top]) / step)
-    for a, b, c, d in np.clip(sides, 0, LOOKED_AT).astype(int).tolist():
-        taken[b:d, a:c] = True
+    taken = None
+    if len(others):
+        taken = np.zeros(pixels.shape[:2], bool)
+        sides = np.rint((others - [left, top, left, top]) / step)
+        for a, b, c, d in np.clip(sides, 0, LOOKED_AT).astype(int).tolist():
+            taken[b:d, a:c] = True
     return is_written(text, shows(pixels, target, ground), taken)
 
 
@@ -199,17 +241,21 @@ def overwritten(texts: list[Text]) -> set[int]:
         return set()
     boxes = np.array([text.box for text in texts], np.float64)
     areas = np.clip(boxes[:, 2:] - boxes[:, :2], 1e-9, None).prod(axis=1)
+    left, top, right, bottom = boxes.T
     lost = set()
-    for index in range(len(texts) - 1):
-        low = np.maximum(boxes[index, :2], boxes[index + 1 :, :2])
-        high = np.minimum(boxes[index, 2:], boxes[index + 1 :, 2:])
-        common = np.clip(high - low, 0, None).prod(axis=1)
+    for some in _rows(len(texts)):
+        across = np.minimum(right[some, None], right) - np.maximum(left[some, None], left)
+        down = np.minimum(bottom[some, None], bottom) - np.maximum(top[some, None], top)
+        common = np.clip(across, 0, None) * np.clip(down, 0, None)
         # Both are lost for the reader when they cover each other; a small word inside a large box is not.
-        over = (common > 0.6 * areas[index]) & (common > 0.6 * areas[index + 1 :])
-        if texts[index].rotation % 90 == 0 or len(set(np.flatnonzero(over))) > 1:
-            for place in np.flatnonzero(over) + index + 1:
-                # Written twice it can be read, and counts once.
-                lost |= {index} if texts[place].string == texts[index].string else {index, int(place)}
+        over = (common > 0.6 * areas[some, None]) & (common > 0.6 * areas)
+        over &= np.arange(len(texts)) > np.arange(some.start, some.stop)[:, None]
+        for row in np.flatnonzero(over.any(axis=1)).tolist():
+            index, later = some.start + row, np.flatnonzero(over[row]).tolist()
+            if texts[index].rotation % 90 == 0 or len(later) > 1:
+                for place in later:
+                    # Written twice it can be read, and counts once.
+                    lost |= {index} if texts[place].string == texts[index].string else {index, place}
     return lost
 
 
@@ -218,11 +264,21 @@ def smaller_boxes(texts: list[Text]) -> list[Floats]:
     boxes = np.array([text.box for text in texts], np.float64).reshape(-1, 4)
     areas = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
     upright = np.array([text.visible and text.rotation % 90 == 0 and bool(text.string.strip()) for text in texts], bool)
-    found = []
-    for box, area in zip(boxes, areas, strict=True):
-        reach = (boxes[:, :2] < box[2:]).all(axis=1) & (boxes[:, 2:] > box[:2]).all(axis=1)
-        found.append(boxes[reach & upright & (areas < 0.9 * area)][:50])
+    left, top, right, bottom = boxes.T
+    found = [_NO_BOXES] * len(texts)
+    for some in _rows(len(texts)):
+        reach = (left < right[some, None]) & (top < bottom[some, None])
+        reach &= (right > left[some, None]) & (bottom > top[some, None])
+        reach &= upright & (areas < 0.9 * areas[some, None])
+        for row in np.flatnonzero(reach.any(axis=1)).tolist():
+            found[some.start + row] = boxes[reach[row]][:50]
     return found
+
+
+def _rows(count: int) -> list[slice]:
+    """Rows of a table of `count` squared, in parts of about AT_ONCE cells."""
+    step = max(1, AT_ONCE // max(1, count))
+    return [slice(start, min(count, start + step)) for start in range(0, count, step)]
 
 
 # --- marks ------------------------------------------------------------------------------------
@@ -246,11 +302,11 @@ def _pixels_of(values: Floats, axis: Axis, low: float, high: float) -> Floats | 
 
 def _columns(mark: Mark) -> tuple[Floats, Floats] | None:
     """Data x and y where the mark's colour must be seen."""
-    x, y = (np.array([np.nan if v is None else v for v in mark.data.get(name) or ()], float) for name in ("x", "y"))
+    x, y = (np.array(mark.data.get(name) or (), np.float64) for name in ("x", "y"))  # None becomes nan
     if len(x) == 0 or len(x) != len(y):
         return None
     if mark.kind == "bar":
-        base = np.array([np.nan if v is None else v for v in mark.data.get("base") or ()], float)
+        base = np.array(mark.data.get("base") or (), np.float64)
         if len(base) != len(x):
             return None
         along = base + y / 2
@@ -273,6 +329,12 @@ def _in_pixels(axes: Axes, x: Floats, y: Floats) -> tuple[Floats, Floats] | None
     return None if across is None or up is None else (across, up)
 
 
+@lru_cache(MAX_POINTS)
+def _spread(count: int) -> NDArray[np.int64]:
+    """At most SAMPLES places in a list of `count`, evenly."""
+    return np.unique(np.linspace(0, count - 1, SAMPLES).astype(np.int64))
+
+
 def sample_places(mark: Mark, axes: Axes) -> tuple[Floats, Floats] | None:
     """Pixels (x, y) inside the axes where a line, bar or point series must show; None when that is not known."""
     if mark.kind not in ("line", "bar", "points"):
@@ -288,7 +350,7 @@ def sample_places(mark: Mark, axes: Axes) -> tuple[Floats, Floats] | None:
     x, y = x[inside], y[inside]
     if len(x) < 1:
         return None
-    chosen = np.unique(np.linspace(0, len(x) - 1, SAMPLES).astype(int))
+    chosen = _spread(len(x))
     return x[chosen], y[chosen]
 
 
@@ -296,8 +358,8 @@ def _tints(mark: Mark, description: ChartDescription) -> Floats:
     """(n, 3) colours of a mark as blended over its axes' ground, at most 16."""
     names = list(dict.fromkeys([*mark.colors, *mark.edgecolors]))[:16]
     known = 0 <= mark.axes < len(description.axes)
-    ground = rgb_of([description.axes[mark.axes].facecolor if known else description.facecolor])[0]
-    return mark.alpha * rgb_of(names) + (1 - mark.alpha) * ground if names else np.empty((0, 3))
+    ground = _rgb((description.axes[mark.axes].facecolor if known else description.facecolor,))[0]
+    return mark.alpha * _rgb(tuple(names)) + (1 - mark.alpha) * ground if names else np.empty((0, 3))
 
 
 def covers_of(description: ChartDescription) -> list[Cover]:
@@ -334,21 +396,30 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
     if not names:
         flat_ground = len(seen) < 2 and mark.count > 1
         return "its box is empty" if flat_ground else None
-    grounds = np.concatenate([rgb_of([description.facecolor, axes.facecolor if axes else "#ffffff"]), seen[:2]])
-    tints = rgb_of(names)
+    plain = _rgb((description.facecolor, axes.facecolor if axes else "#ffffff"))
+    grounds = np.concatenate([plain, seen[:2]])
+    tints = _rgb(tuple(names))
     if mark.kind in ("image", "mesh", "contour", "surface", "other"):
         return None if len(seen) > 1 else "its box is empty"
 
-    def supported(pixels: Floats) -> NDArray[np.bool_]:
+    def supported(pixels: Floats, enough: Callable[[NDArray[np.bool_]], bool]) -> NDArray[np.bool_]:
+        """Which pixels show the mark over one of the grounds; looked at until there are `enough`."""
         hit = np.zeros(pixels.shape[:-1], bool)
         canvas.work -= hit.size * len(grounds) * len(tints) * WORK_OF_A_TINT
-        for ground in grounds:
+        for ground in {tuple(ground): ground for ground in grounds.tolist()}.values():
             for tint in tints:
-                hit |= shows(pixels, mark.alpha * tint + (1 - mark.alpha) * ground, ground)
+                hit |= shows(pixels, mark.alpha * tint + (1 - mark.alpha) * np.array(ground), np.array(ground))
+                if enough(hit):
+                    return hit
         return hit
 
-    in_box = float(counts[supported(seen)].sum())
-    if in_box < 2:
+    def in_box(hit: NDArray[np.bool_]) -> bool:
+        return float(counts[hit].sum()) >= 2
+
+    def in_places(hit: NDArray[np.bool_]) -> bool:
+        return float(hit.any(axis=1).mean()) >= SEEN_SHARE
+
+    if not in_box(supported(seen, in_box)):
         return "no pixel of its colours in its box"
     places = sample_places(mark, axes) if axes is not None else None
     if places is None:
@@ -360,13 +431,12 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
         return "it lies on marks of its own colour"
     if mark.marker is None:
         around = canvas.around(places[0][~theirs], places[1][~theirs], reach=2)
-        hit = supported(around)
-        plain = rgb_of([description.facecolor, axes.facecolor if axes else "#ffffff"])
         if (np.linalg.norm(shown[:, None] - plain[None], axis=-1) < CONTRAST).any(axis=1).all():
             # In its ground's colour it is seen only against something else; half of the places must show both.
+            hit = supported(around, lambda _: False)
             mixed = hit.any(axis=1) & ~hit.all(axis=1)
             return None if float(mixed.mean()) >= 0.5 else "its colours are those of its ground"
-        if float(hit.any(axis=1).mean()) < SEEN_SHARE:
+        if not in_places(supported(around, in_places)):
             return "its colours are not seen where its data lies"
     return None
 
