@@ -165,6 +165,8 @@ def explained(
     Of two covers that explain each other the larger one, or the first of equals, has the ink.
     """
     x, y = places
+    if not covers and len(tints):
+        return np.zeros(len(x), bool)
     found = np.zeros((len(tints), len(x)), bool)
     for cover in covers:
         smaller = (cover.area, -cover.index) < (size_of(mark), -index)

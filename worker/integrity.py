@@ -68,14 +68,17 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
 
 def _common_color(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The most common colour of a sample of at least 50,000 pixels; the smallest of several equally common ones."""
-    half = pixels[::2, ::2].reshape(-1, 3)
-    packed = half[:: max(1, len(half) // 50_000)].astype(np.uint32)
-    codes = (packed[:, 0] << 16) | (packed[:, 1] << 8) | packed[:, 2]
-    common = int(codes[0])
-    if 2 * np.count_nonzero(codes == common) <= len(codes):  # the corner has no majority: count every colour
-        values, counts = np.unique(codes, return_counts=True)
-        common = int(values[counts.argmax()])
-    return np.array([common >> 16, common >> 8 & 255, common & 255])
+    step = max(1, ((pixels.shape[0] + 1) // 2) * ((pixels.shape[1] + 1) // 2) // 50_000)
+    red, green, blue = (pixels[::2, ::2, channel].ravel()[::step] for channel in range(3))
+    corner = [int(channel[0]) for channel in (red, green, blue)]
+    common = (red == corner[0]) & (green == corner[1]) & (blue == corner[2])
+    if 2 * np.count_nonzero(common) > len(red):
+        return np.array(corner)
+    # The corner has no majority: count every colour.
+    codes = (red.astype(np.uint32) << 16) | (green.astype(np.uint32) << 8) | blue
+    values, counts = np.unique(codes, return_counts=True)
+    found = int(values[counts.argmax()])
+    return np.array([found >> 16, found >> 8 & 255, found & 255])
 
 
 class Canvas:
@@ -113,10 +116,11 @@ class Canvas:
     def around(self, x: Floats, y: Floats, reach: int) -> Floats:
         """(n, k, 3) pixels in squares of 2 reach + 1 around points."""
         steps = np.arange(-reach, reach + 1)
-        columns = np.clip(np.rint(x).astype(int)[:, None, None] + steps[None, None, :], 0, self.width - 1)
-        rows = np.clip(np.rint(y).astype(int)[:, None, None] + steps[None, :, None], 0, self.height - 1)
-        found = self.pixels[rows, columns].reshape(len(x), -1, 3)
-        return found.astype(np.float64)
+        columns, rows = np.rint(x).astype(int)[:, None] + steps, np.rint(y).astype(int)[:, None] + steps
+        columns = np.minimum(np.maximum(columns, 0), self.width - 1)
+        rows = np.minimum(np.maximum(rows, 0), self.height - 1)
+        found: Floats = self.pixels[rows[:, :, None], columns[:, None, :]].astype(np.float64)
+        return found.reshape(len(x), -1, 3)
 
 
 def _coded(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -406,9 +410,9 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
         """Which pixels show the mark over one of the grounds; looked at until there are `enough`."""
         hit = np.zeros(pixels.shape[:-1], bool)
         canvas.work -= hit.size * len(grounds) * len(tints) * WORK_OF_A_TINT
-        for ground in {tuple(ground): ground for ground in grounds.tolist()}.values():
+        for ground in map(np.array, dict.fromkeys(map(tuple, grounds.tolist()))):  # each once
             for tint in tints:
-                hit |= shows(pixels, mark.alpha * tint + (1 - mark.alpha) * np.array(ground), np.array(ground))
+                hit |= shows(pixels, mark.alpha * tint + (1 - mark.alpha) * ground, ground)
                 if enough(hit):
                     return hit
         return hit
@@ -417,7 +421,7 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
         return float(counts[hit].sum()) >= 2
 
     def in_places(hit: NDArray[np.bool_]) -> bool:
-        return float(hit.any(axis=1).mean()) >= SEEN_SHARE
+        return int(np.count_nonzero(hit.any(axis=1))) / len(hit) >= SEEN_SHARE
 
     if not in_box(supported(seen, in_box)):
         return "no pixel of its colours in its box"
