@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from chartreward.description import MAX_POINTS, Axes, Axis, Box, ChartDescription, Mark, Text
 from chartreward.models import Integrity
+from worker.coarse import RGB_OF_CODE, coded, counted
 from worker.ink import LOOKED_AT, MAX_COVERS, Cover, cover_of, explained, is_judged, is_written, size_of, step_of
-from worker.similarity.ciede2000 import rgb_of
+from worker.similarity.ciede2000 import kept_rgb_of
 
 Floats = NDArray[np.float64]
 
@@ -45,8 +46,6 @@ WORK_OF_A_TINT = 12  # comparing a colour with a tint over a ground, in looked-u
 KEPT_BOXES = 64  # a noisy picture has 32,768 colours in every box
 AT_ONCE = 65_536  # pairs of boxes that are compared in one go
 _NO_BOXES: Floats = np.empty((0, 4))
-_CODES = np.arange(1 << 15)
-_RGB_OF_CODE: Floats = np.stack([_CODES >> 10, _CODES >> 5 & 31, _CODES & 31], axis=-1) * 8.0 + 4.0
 
 
 def is_blank(pixels: NDArray[np.uint8]) -> bool:
@@ -105,9 +104,9 @@ class Canvas:
             left, top, right, bottom = inside
             step = 2 if (right - left) * (bottom - top) > 40_000 else 1
             self.work -= (right - left) * (bottom - top) // step**2
-            codes, counts = _counted(_coded(self.pixels[top:bottom:step, left:right:step]))
+            codes, counts = counted(coded(self.pixels[top:bottom:step, left:right:step]))
             order = np.argsort(-counts, kind="stable")
-            self._seen[inside] = (_RGB_OF_CODE[codes[order]], counts[order].astype(np.float64) * step**2)
+            self._seen[inside] = (RGB_OF_CODE[codes[order]], counts[order].astype(np.float64) * step**2)
             if len(self._seen) > KEPT_BOXES:
                 self._seen.popitem(last=False)
         self._seen.move_to_end(inside)
@@ -121,42 +120,6 @@ class Canvas:
         rows = np.minimum(np.maximum(rows, 0), self.height - 1)
         found: Floats = self.pixels[rows[:, :, None], columns[:, None, :]].astype(np.float64)
         return found.reshape(len(x), -1, 3)
-
-
-def _coded(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """The 5 highest bits of red, green and blue of (height, width, 3) pixels, as one list of numbers."""
-    codes = pixels[..., 0].astype(np.uint16)
-    codes >>= 3
-    for channel in (1, 2):
-        part = pixels[..., channel].astype(np.uint16)
-        part >>= 3
-        codes <<= 5
-        codes |= part
-    return codes.ravel()
-
-
-def _counted(codes: NDArray[np.uint16]) -> tuple[NDArray[np.integer[Any]], NDArray[np.int64]]:
-    """Distinct 15-bit codes in rising order, and how often each occurs. Sorts what it is given."""
-    if len(codes) < 2000:  # sorting so few is cheaper than looking through all 32,768 bins
-        codes.sort()
-        last = np.ones(len(codes), bool)
-        np.not_equal(codes[1:], codes[:-1], out=last[:-1])
-        ends = last.nonzero()[0]
-        counts = ends.copy()
-        counts[0] += 1
-        counts[1:] -= ends[:-1]
-        return codes[ends], counts
-    counts = np.bincount(codes)
-    found = (counts != 0).nonzero()[0]  # quicker than looking for them in the counts themselves
-    return found, counts[found]
-
-
-@lru_cache(4096)
-def _rgb(names: tuple[str, ...]) -> Floats:
-    """(n, 3) of `#rrggbb` colours; kept, so not to be written to."""
-    found = rgb_of(names)
-    found.flags.writeable = False
-    return found
 
 
 def shows(pixels: Floats, color: Floats, background: Floats) -> NDArray[np.bool_]:
@@ -205,7 +168,7 @@ def text_problem(text: Text, canvas: Canvas, dpi: float, others: Floats) -> str 
         return "mostly off the canvas"
     letters = sum(not character.isspace() for character in text.string)
     needed = 2.0 if "$" in text.string else max(2.0, 0.015 * size * size * min(letters, 12))
-    tint = _rgb((text.color,))[0]
+    tint = kept_rgb_of((text.color,))[0]
     colors, counts = canvas.colors(text.box)
     found = False
     # Writing over a busy ground: ink may stand out from the second most common colour instead.
@@ -362,8 +325,8 @@ def _tints(mark: Mark, description: ChartDescription) -> Floats:
     """(n, 3) colours of a mark as blended over its axes' ground, at most 16."""
     names = list(dict.fromkeys([*mark.colors, *mark.edgecolors]))[:16]
     known = 0 <= mark.axes < len(description.axes)
-    ground = _rgb((description.axes[mark.axes].facecolor if known else description.facecolor,))[0]
-    return mark.alpha * _rgb(tuple(names)) + (1 - mark.alpha) * ground if names else np.empty((0, 3))
+    ground = kept_rgb_of((description.axes[mark.axes].facecolor if known else description.facecolor,))[0]
+    return mark.alpha * kept_rgb_of(tuple(names)) + (1 - mark.alpha) * ground if names else np.empty((0, 3))
 
 
 def covers_of(description: ChartDescription) -> list[Cover]:
@@ -400,9 +363,9 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
     if not names:
         flat_ground = len(seen) < 2 and mark.count > 1
         return "its box is empty" if flat_ground else None
-    plain = _rgb((description.facecolor, axes.facecolor if axes else "#ffffff"))
+    plain = kept_rgb_of((description.facecolor, axes.facecolor if axes else "#ffffff"))
     grounds = np.concatenate([plain, seen[:2]])
-    tints = _rgb(tuple(names))
+    tints = kept_rgb_of(tuple(names))
     if mark.kind in ("image", "mesh", "contour", "surface", "other"):
         return None if len(seen) > 1 else "its box is empty"
 

@@ -8,6 +8,7 @@ formula", Color Research & Application 30(1), 2005. sRGB to CIELAB after IEC 619
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,14 @@ def rgb_of(colors: Sequence[str]) -> Floats:
     """`#rrggbb` strings to an (n, 3) array of 0..255."""
     codes = np.array([int(color[1:7], 16) for color in colors], dtype=np.int64)
     return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.float64).reshape(-1, 3)
+
+
+@lru_cache(4096)
+def kept_rgb_of(colors: tuple[str, ...]) -> Floats:
+    """`rgb_of`, worked out once; not to be written to."""
+    found = rgb_of(colors)
+    found.flags.writeable = False
+    return found
 
 
 def lab_of(rgb: Floats) -> Floats:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from chartreward.models import SignalResult
 from chartreward.profiles.options import ColorOptions
+from worker.coarse import RGB_OF_CODE, counted_over_ground
 from worker.similarity.chart import Chart
-from worker.similarity.ciede2000 import differences, rgb_of
+from worker.similarity.ciede2000 import differences, kept_rgb_of
 from worker.similarity.matching import best_pairs
 from worker.similarity.series import FAMILIES
 from worker.similarity.signal import Signal, f1_result
@@ -44,11 +45,8 @@ class Palette:
 
 def _shown(chart: Chart) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, 3) colours of the picture at 5 bits a channel, and how many pixels have each."""
-    coarse = (chart.pixels >> 3).astype(np.uint16)
-    counts = np.bincount(((coarse[..., 0] << 10) | (coarse[..., 1] << 5) | coarse[..., 2]).ravel())
-    codes = np.flatnonzero(counts)
-    rgb = np.stack([codes >> 10, codes >> 5 & 31, codes & 31], axis=-1) * 8.0 + 4.0
-    return rgb, counts[codes].astype(np.float64)
+    codes, counts = counted_over_ground(chart.pixels)
+    return RGB_OF_CODE[codes], counts.astype(np.float64)
 
 
 def _nearest(rgb: NDArray[np.float64], shown: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -66,15 +64,15 @@ def mark_colors(chart: Chart) -> Palette:
     assert chart.description is not None
     axes = chart.description.axes
     tints: dict[tuple[str, str], NDArray[np.float64]] = {}
-    grounds = [rgb_of([chart.description.facecolor])[0]]
+    grounds = [kept_rgb_of((chart.description.facecolor,))[0]]
     for mark in chart.description.marks:
         if not mark.visible or not 0 <= mark.axes < len(axes) or axes[mark.axes].colorbar:
             continue
-        ground = rgb_of([axes[mark.axes].facecolor])[0]
+        ground = kept_rgb_of((axes[mark.axes].facecolor,))[0]
         for color in mark.colors or mark.edgecolors:
             key = (FAMILIES.get(mark.kind, mark.kind), color)
             if key not in tints and len(tints) < MAX_COLORS:
-                tints[key] = mark.alpha * rgb_of([color])[0] + (1 - mark.alpha) * ground
+                tints[key] = mark.alpha * kept_rgb_of((color,))[0] + (1 - mark.alpha) * ground
                 grounds.append(ground)
     if not tints:
         return Palette([], [], np.empty(0))
