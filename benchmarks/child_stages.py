@@ -5,6 +5,7 @@ Reads one JSON line {"code", "options", "flame"} a script, answers one JSON line
 (copied pages) is in its numbers.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -15,10 +16,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "worker" / "sandboxed"), str(HERE)]
 
+import heap  # noqa: E402
+
+arenas = heap.reserve()  # before anything large is imported, as in the zygote
+
 import capture  # noqa: E402
 import drawing  # noqa: E402
-import hugepages  # noqa: E402
 from sampling import Sampler, Stages  # noqa: E402
+from warmup import TYPICAL  # noqa: E402
 
 
 def serve(request):
@@ -57,7 +62,8 @@ def encode(reply, pixels):
 def main():
     """Serve scripts from stdin until it closes."""
     capture.warm()
-    hugepages.collapse_heap()
+    arenas.extend(heap.settle())
+    hot = heap.HotPages.learn(*(functools.partial(capture.execute, code, {}) for code in TYPICAL))
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
@@ -66,6 +72,7 @@ def main():
         started = time.process_time()
         child = os.fork()
         if child == 0:
+            hot.copy()
             os.close(reading)
             with os.fdopen(writing, "wb") as pipe:
                 pipe.write(json.dumps(serve(json.loads(line))).encode() + b"\n")

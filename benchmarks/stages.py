@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import corpus
 from benchmarks.flame import draw
-from benchmarks.plain import RUNTIME, environment
+from benchmarks.plain import RUNTIME
 from benchmarks.sampling import Sampler, Stages
 from benchmarks.served import percentile
 from chartreward.messages import WorkChunk, WorkItem
@@ -34,6 +34,7 @@ from worker.jail import verdict
 from worker.jail.job import Job
 from worker.jail.settings import JailSettings
 from worker.jail.workdir import WorkFolder
+from worker.jail.zygote import environment as zygote_environment
 from worker.pipeline import Engine
 from worker.settings import WorkerSettings
 from worker.vision import FeatureExtractor
@@ -50,7 +51,7 @@ def in_children(
         process = subprocess.Popen(
             [RUNTIME, "-P", "-s", Path(__file__).with_name("child_stages.py")],
             cwd=home,
-            env={**environment(home), "PYTHONHASHSEED": "0", "MPLCONFIGDIR": home, "MPL_IGNORE_SYSTEM_FONTS": "1"},
+            env=zygote_environment(Path(home)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -8,7 +8,6 @@ canonical resolution, with the facecolor and the tight bounding box the code ask
 from __future__ import annotations
 
 import builtins
-import gc
 import random
 import sys
 import time
@@ -21,9 +20,11 @@ import matplotlib as mpl
 mpl.use("agg")
 
 import calls
+import fonts
 import matplotlib.pyplot as plt
 import numpy as np
 import once
+import shortcuts
 from drawing import Drawing, FigureTooLargeError, draw
 from hooks import Hooks, watch_saving
 from matplotlib.figure import Figure
@@ -210,7 +211,9 @@ def read_error(error: BaseException) -> dict[str, Any]:
 
 def warm() -> None:
     """Import the chart libraries and draw figures that touch what is loaded late, so that children find it loaded."""
+    fonts.install()
     once.install()
+    shortcuts.install()
     main, argv = sys.modules["__main__"], sys.argv
     with warnings.catch_warnings():
         for code in WARM_UP:
@@ -220,5 +223,3 @@ def warm() -> None:
                 raise RuntimeError(f"the warm-up figure failed: {reply['error']}")
             plt.close("all")
     sys.modules["__main__"], sys.argv = main, argv
-    gc.collect()
-    gc.freeze()  # children do not copy the pages of what is loaded just to count references

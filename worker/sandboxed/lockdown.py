@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sysconfig
 from dataclasses import dataclass
@@ -46,6 +47,14 @@ def runtime_folders() -> list[Path]:
     return sorted({Path(sysconfig.get_path(name)) for name in names} | {Path(__file__).parent})
 
 
+def _handle(path: Path) -> int:
+    """A descriptor that stands for `path`, beyond those that a child puts its own in place of."""
+    opened = os.open(path, _OPEN)
+    kept = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, RESULT_FD + 1)
+    os.close(opened)
+    return kept
+
+
 @dataclass(frozen=True)
 class Lockdown:
     """What a zygote prepares once so that locking a child is a handful of system calls."""
@@ -63,7 +72,7 @@ class Lockdown:
         known = kernel.MACHINE in {"x86_64", "aarch64"}
         return cls(
             abi=kernel.landlock_abi(),
-            rules=tuple((os.open(path, _OPEN), allowed) for path, allowed in rights.items() if path.exists()),
+            rules=tuple((_handle(path), allowed) for path, allowed in rights.items() if path.exists()),
             seccomp=kernel.SeccompFilter(seccomp_filter.build(kernel.MACHINE)) if known else None,
         )
 

@@ -1,5 +1,6 @@
-"""Figures drawn before any job, so that fonts, mathtext and late imports are loaded in the process that is forked."""
+"""Code run before any job: figures that load what is loaded late, and charts that stand for what jobs will draw."""
 
+# In the process that is forked, so that fonts, mathtext and late imports are loaded in it.
 WARM_UP = (
     """
 import datetime, math, json, itertools, collections, re, string, textwrap, io, base64, calendar, colorsys, decimal
@@ -45,6 +46,63 @@ sns.violinplot(frame, x="c", y="b", ax=ax[1, 0]); frame.plot(ax=ax[1, 1]); frame
 nx.draw(nx.path_graph(3), with_labels=True, ax=ax[1, 1])
 squarify.plot([1, 2], ax=ax[1, 0])
 venn2((1, 2, 1), ax=ax[0, 0])
+plt.show()
+""",
+)
+
+# In forks of it, which show what memory a job writes to.
+TYPICAL = (
+    """
+import matplotlib.pyplot as plt
+import numpy as np
+x = np.linspace(0, 10, 50)
+fig, ax = plt.subplots(figsize=(8, 5))
+for number, marker in enumerate("os^"):
+    ax.plot(x, np.sin(x) + number, marker=marker, linestyle="--", label=f"Series {number}")
+ax.set_xlabel("Time (s)", fontsize=12); ax.set_ylabel("Amplitude"); ax.set_title("Measured over time", fontsize=14)
+ax.legend(loc="upper right"); ax.grid(True, alpha=0.3)
+plt.tight_layout()
+plt.show()
+""",
+    """
+import matplotlib.pyplot as plt
+import numpy as np
+names, width = ["Alpha", "Beta", "Gamma", "Delta"], 0.35
+x = np.arange(len(names))
+fig, ax = plt.subplots(figsize=(10, 6))
+for number, color in enumerate(("#4C72B0", "#DD8452")):
+    bars = ax.bar(x + number * width, [3.5, 4.2, 5.1, 2.8], width, label=f"Year {number}", color=color, edgecolor="k")
+    for bar in bars:
+        ax.text(bar.get_x() + bar.get_width() / 2, bar.get_height(), f"{bar.get_height():.1f}", ha="center")
+ax.set_xticks(x); ax.set_xticklabels(names, rotation=45); ax.set_ylim(0, 6); ax.legend()
+plt.savefig("chart.png", dpi=300, bbox_inches="tight")
+""",
+    """
+import matplotlib.pyplot as plt
+import numpy as np
+np.random.seed(1)
+fig, axes = plt.subplots(2, 2, figsize=(10, 8))
+axes[0, 0].hist(np.random.randn(200), bins=20, alpha=0.7)
+shown = axes[0, 1].scatter(*np.random.rand(2, 60), c=np.random.rand(60), cmap="viridis")
+fig.colorbar(shown, ax=axes[0, 1])
+axes[1, 0].fill_between(range(10), range(10), color="skyblue"); axes[1, 0].errorbar([1, 5], [1, 5], yerr=0.5, fmt="o")
+axes[1, 1].boxplot([np.random.randn(30) for _ in range(3)], patch_artist=True)
+for number, ax in enumerate(axes.flat):
+    ax.set_title(f"Panel {number}")
+plt.suptitle("Four panels")
+plt.tight_layout()
+plt.show()
+""",
+    """
+import matplotlib.pyplot as plt
+import numpy as np
+fig, (left, right) = plt.subplots(1, 2, figsize=(12, 6))
+left.pie([35, 40, 25], labels=["North", "South", "East"], autopct="%1.1f%%", startangle=90, explode=[0.1, 0, 0])
+values = np.arange(25).reshape(5, 5)
+right.imshow(values, cmap="Blues")
+for row in range(5):
+    for column in range(5):
+        right.text(column, row, values[row, column], ha="center", va="center")
 plt.show()
 """,
 )

@@ -7,7 +7,7 @@ pair; the answer to a request is two messages, {"started"} with the pidfd and {"
 
 from __future__ import annotations
 
-import gc
+import functools
 import importlib.metadata
 import json
 import os
@@ -22,6 +22,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 sys.path.append(str(FOLDER))
 
+import heap  # noqa: E402
 import kernel  # noqa: E402
 import leftovers  # noqa: E402
 import privileges  # noqa: E402
@@ -32,34 +33,34 @@ _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn", "networkx", "scipy", "
 
 def main() -> None:
     """Warm up, report, then serve one fork request after the other until the supervisor closes the control socket."""
+    arenas = heap.reserve()
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # a job's orphans come to us, not to init
     kept = privileges.drop(settings["uid"], runtime_folders())
     import capture
     import child
-    import hugepages
     import pictures
+    from warmup import TYPICAL
 
     capture.warm()
     pictures.warm()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     lockdown = Lockdown.prepare(Path(settings["config"]))
-    gc.collect()
-    gc.freeze()
-    hugepages.collapse_heap()
-    control.send(json.dumps({"warm": _facts(kept, lockdown)}).encode())
+    arenas += heap.settle()
+    hot = heap.HotPages.learn(*(functools.partial(capture.execute, code, {}) for code in TYPICAL))
+    control.send(json.dumps({"warm": _facts(kept, lockdown, hot)}).encode())
     while True:
         message, fds, _, _ = socket.recv_fds(control, 65_536, 3)
         if not message:
             return
         if len(fds) != 3:
             raise RuntimeError(f"a fork request carries 3 descriptors, not {len(fds)}")
-        _one_job(control, lockdown, json.loads(message), (fds[0], fds[1], fds[2]), child.run)
+        _one_job(control, lockdown, json.loads(message), (fds[0], fds[1], fds[2]), hot=hot, run=child.run)
 
 
-def _facts(kept: str, lockdown: Lockdown) -> dict[str, Any]:
+def _facts(kept: str, lockdown: Lockdown, hot: heap.HotPages) -> dict[str, Any]:
     versions = {}
     for name in _LIBRARIES:
         try:
@@ -73,17 +74,25 @@ def _facts(kept: str, lockdown: Lockdown) -> dict[str, Any]:
         "landlock": lockdown.abi,
         "seccomp": lockdown.seccomp is not None,
         "uid": os.geteuid(),
+        "hot_pages": len(hot.places),
     }
 
 
 def _one_job(
-    control: socket.socket, lockdown: Lockdown, request: dict[str, Any], fds: tuple[int, int, int], run: Any
+    control: socket.socket,
+    lockdown: Lockdown,
+    request: dict[str, Any],
+    fds: tuple[int, int, int],
+    *,
+    hot: heap.HotPages,
+    run: Any,
 ) -> None:
     tasks = sum(1 for _ in Path("/proc/self/task").iterdir())
     if tasks != 1:  # a lock held by another thread would stay locked in the child
         raise RuntimeError(f"the zygote has {tasks} tasks before a fork, not 1")
     pid = os.fork()
     if pid == 0:
+        hot.copy()
         control.detach()
         run(lockdown, request, fds)
     pidfd = os.pidfd_open(pid)

@@ -1,0 +1,166 @@
+"""Lays out the zygote's memory so that a fork of it is cheap: few pages to map, few to copy.
+
+A child copies each 4 KiB page that it writes to, and counting references writes to most of what a script uses. Where a
+page fault is dear (a virtual machine's), thousands of them cost more than the script's own work on them. So:
+
+- `reserve` makes Python's arenas one stretch of memory, instead of pieces between libraries too small for a huge page;
+- `settle` fills the gaps that loading left, so that a child's new objects lie together, gives back what is free, and
+  puts the heap on huge pages, each of which a fork maps with one entry;
+- `HotPages` learns which huge pages a typical script writes all over, and lets a child copy each of those at once.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import functools
+import gc
+import json
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+SMALL, HUGE = mmap.PAGESIZE, 2 * 1024 * 1024
+MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
+ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this size
+POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
+LARGEST = 512  # bytes of an object that still comes from an arena
+ARENAS = 68  # what the libraries fill; more would stay in memory for nothing
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.malloc_trim.argtypes = [ctypes.c_size_t]
+
+
+def reserve(arenas: int = ARENAS) -> list[bytes]:
+    """Take arenas in a row and empty them again: each stays while one of the returned objects lives in it.
+
+    Call before anything large is imported.
+    """
+    taken = [_block(LARGEST) for _ in range(arenas * (ARENA_BYTES // POOL_BYTES) * (POOL_BYTES // LARGEST - 1))]
+    return list({id(one) // ARENA_BYTES: one for one in taken}.values())
+
+
+def settle() -> list[bytes]:
+    """Call once all is loaded. Returns what fills the gaps; it must be kept."""
+    gc.collect()
+    filling = [one for size in range(POOL_HEAD, LARGEST + 1, 16) for one in _fill(size)]
+    gc.freeze()  # children do not copy the pages of what is loaded just to count references
+    _libc.malloc_trim(0)
+    for first, last in whole_huge_pages():
+        _libc.madvise(first, last - first, MADV_HUGEPAGE)
+        _libc.madvise(first, last - first, MADV_COLLAPSE)
+    return filling
+
+
+def _block(size: int) -> bytes:
+    return bytes(size - b"".__sizeof__())
+
+
+def _fill(size: int) -> list[bytes]:
+    """Blocks of `size` bytes in all gaps: until a pool that nothing else is in serves them one after the other."""
+    taken: list[bytes] = []
+    in_row = last = 0
+    while in_row < 12 and len(taken) < 200_000:
+        one = _block(size)
+        taken.append(one)
+        place = id(one)
+        in_row = 1 if place % POOL_BYTES == POOL_HEAD else in_row + 1 if in_row and place == last + size else 0
+        last = place
+    return taken[: len(taken) - in_row]
+
+
+def whole_huge_pages() -> Iterator[tuple[int, int]]:
+    """First and last address of the whole huge pages in each private, writable, anonymous mapping."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        fields = line.split()
+        if not fields[1].startswith("rw-p") or (len(fields) > 5 and fields[5] != "[heap]"):
+            continue
+        first, last = (int(end, 16) for end in fields[0].split("-"))
+        first, last = -(-first // HUGE) * HUGE, last // HUGE * HUGE
+        if last > first:
+            yield first, last
+
+
+class HotPages:
+    """The huge pages that are cheaper to copy whole than as small pages one by one."""
+
+    def __init__(self, places: list[int]) -> None:
+        self.places = places
+
+    @classmethod
+    def learn(cls, *work: Callable[[], object]) -> HotPages:
+        """From children that do `work`, each one of it, as jobs will. None are hot where copying whole is no gain."""
+        worth = _worth()
+        written: dict[int, int] = {}
+        for one in work:
+            for place, count in _in_child(functools.partial(_written_by, one)):
+                written[place] = written.get(place, 0) + count
+        return cls(sorted(place for place, count in written.items() if count >= worth * len(work)))
+
+    def copy(self) -> None:
+        """In a forked child, before anything else: copy them."""
+        for place in self.places:
+            _copy(place)
+
+
+def _copy(place: int) -> int:
+    """Copy a huge page that is shared with the parent: a write splits it, collapsing it makes it whole, and ours."""
+    ctypes.memmove(place, place, 1)
+    return int(_libc.madvise(place, HUGE, MADV_COLLAPSE))
+
+
+def _worth() -> float:
+    """How many small pages cost as much to copy as one huge one; infinite where huge ones cannot be copied."""
+    scratch = mmap.mmap(-1, 3 * HUGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    small = -(-ctypes.addressof(ctypes.c_char.from_buffer(scratch)) // HUGE) * HUGE
+    huge = small + HUGE
+    _libc.madvise(small, 2 * HUGE, MADV_HUGEPAGE)
+    ctypes.memset(small, 1, 2 * HUGE)
+
+    def measure() -> list[tuple[int, int]]:
+        start = time.process_time_ns()
+        ctypes.memset(small, 2, HUGE)
+        middle = time.process_time_ns()
+        failed = _copy(huge)
+        return [] if failed else [(middle - start, time.process_time_ns() - middle)]
+
+    # The first get memory that nobody used for a while, which is dearer; a job that follows others pays the least.
+    taken = [times for _ in range(8) for times in _in_child(measure)]
+    if not taken:
+        return float("inf")
+    return min(huge for _, huge in taken) / min(small for small, _ in taken) * (HUGE // SMALL)
+
+
+def _in_child(work: Callable[[], list[tuple[int, int]]]) -> list[tuple[int, int]]:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writing, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        said = answer.read()
+    os.waitpid(pid, 0)
+    return [(place, count) for place, count in json.loads(said or b"[]")]
+
+
+def _written_by(work: Callable[[], object]) -> list[tuple[int, int]]:
+    """Huge pages by address, and how many small pages of each this process alone holds after `work`."""
+    ranges = list(whole_huge_pages())
+    work()
+    found = []
+    with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:
+        for first, last in ranges:
+            for place in range(first, last, HUGE):
+                pagemap.seek(place // SMALL * 8)
+                entries = array.array("Q", pagemap.read(HUGE // SMALL * 8))
+                # Bit 63: present; bit 56: mapped by nobody else.
+                count = sum(1 for entry in entries if entry >> 63 & 1 and entry >> 56 & 1)
+                if count:
+                    found.append((place, count))
+    return found
