@@ -26,8 +26,9 @@ SMALL, HUGE = mmap.PAGESIZE, 2 * 1024 * 1024
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this size
 POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
+WORTH_COLLAPSING = 128  # small pages present of a huge page's 512; the rest would be filled with zeros
 LARGEST = 512  # bytes of an object that still comes from an arena
-ARENAS = 68  # what the libraries fill; more would stay in memory for nothing
+ARENAS = 64  # about what the libraries fill; those left empty would only be held in memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -49,9 +50,10 @@ def settle() -> list[bytes]:
     filling = [one for size in range(POOL_HEAD, LARGEST + 1, 16) for one in _fill(size)]
     gc.freeze()  # children do not copy the pages of what is loaded just to count references
     _libc.malloc_trim(0)
-    for first, last in whole_huge_pages():
-        _libc.madvise(first, last - first, MADV_HUGEPAGE)
-        _libc.madvise(first, last - first, MADV_COLLAPSE)
+    for place, entries in _entries(_whole_huge_pages()):
+        if sum(entry >> 63 for entry in entries) >= WORTH_COLLAPSING:  # bit 63: present
+            _libc.madvise(place, HUGE, MADV_HUGEPAGE)
+            _libc.madvise(place, HUGE, MADV_COLLAPSE)
     return filling
 
 
@@ -72,16 +74,24 @@ def _fill(size: int) -> list[bytes]:
     return taken[: len(taken) - in_row]
 
 
-def whole_huge_pages() -> Iterator[tuple[int, int]]:
-    """First and last address of the whole huge pages in each private, writable, anonymous mapping."""
+def _whole_huge_pages() -> list[int]:
+    """Addresses of the whole huge pages in private, writable, anonymous memory."""
+    places: list[int] = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split()
         if not fields[1].startswith("rw-p") or (len(fields) > 5 and fields[5] != "[heap]"):
             continue
         first, last = (int(end, 16) for end in fields[0].split("-"))
-        first, last = -(-first // HUGE) * HUGE, last // HUGE * HUGE
-        if last > first:
-            yield first, last
+        places += range(-(-first // HUGE) * HUGE, last // HUGE * HUGE, HUGE)
+    return places
+
+
+def _entries(places: list[int]) -> Iterator[tuple[int, array.array[int]]]:
+    """The page map's entries of each huge page."""
+    with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:
+        for place in places:
+            pagemap.seek(place // SMALL * 8)
+            yield place, array.array("Q", pagemap.read(HUGE // SMALL * 8))
 
 
 class HotPages:
@@ -151,16 +161,8 @@ def _in_child(work: Callable[[], list[tuple[int, int]]]) -> list[tuple[int, int]
 
 def _written_by(work: Callable[[], object]) -> list[tuple[int, int]]:
     """Huge pages by address, and how many small pages of each this process alone holds after `work`."""
-    ranges = list(whole_huge_pages())
+    places = _whole_huge_pages()
     work()
-    found = []
-    with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:
-        for first, last in ranges:
-            for place in range(first, last, HUGE):
-                pagemap.seek(place // SMALL * 8)
-                entries = array.array("Q", pagemap.read(HUGE // SMALL * 8))
-                # Bit 63: present; bit 56: mapped by nobody else.
-                count = sum(1 for entry in entries if entry >> 63 & 1 and entry >> 56 & 1)
-                if count:
-                    found.append((place, count))
-    return found
+    alone = 1 << 63 | 1 << 56  # present, and mapped by nobody else
+    counts = ((place, sum(entry & alone == alone for entry in entries)) for place, entries in _entries(places))
+    return [(place, count) for place, count in counts if count]

@@ -8,7 +8,7 @@ import matplotlib.cm, matplotlib.colors, matplotlib.dates, matplotlib.gridspec, 
 import matplotlib.patheffects, matplotlib.ticker, matplotlib.tri, matplotlib.transforms, matplotlib.offsetbox
 import matplotlib.sankey, matplotlib.table, matplotlib.path, matplotlib.animation, matplotlib.style, matplotlib.image
 import mpl_toolkits.axes_grid1, mpl_toolkits.axes_grid1.inset_locator, mpl_toolkits.mplot3d.art3d
-import numpy as np, pandas as pd, scipy.stats, scipy.interpolate, scipy.ndimage, scipy.signal, scipy.optimize
+import numpy as np, pandas as pd, scipy.stats, scipy.interpolate, scipy.ndimage, scipy.optimize
 import scipy.cluster.hierarchy, scipy.spatial
 import matplotlib.pyplot as plt
 from mpl_toolkits.mplot3d import Axes3D
