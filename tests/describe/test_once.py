@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import FunctionType
 from matplotlib import artist, axis, cbook, font_manager, markers, text
 changed = {
-    axis.Axis: ("draw", "get_tightbbox"), text.Text: ("_get_layout",), cbook: ("normalize_kwargs",),
+    axis.Axis: ("draw", "get_tightbbox", "_get_tick"), text.Text: ("_get_layout",), cbook: ("normalize_kwargs",),
     artist.Artist: ("_update_props", "pchanged"), font_manager.FontProperties: ("copy",),
     markers.MarkerStyle: ("_set_marker",),
 }
@@ -155,3 +155,66 @@ plt.figure().text(0, 0.5, f"{len(unequal)} unequal {unequal[:2]}")
     )
     assert drawn.status == "ok", drawn.error
     assert [text.string for text in drawn.texts()] == ["0 unequal []"]
+
+
+def test_copied_ticks_hold_what_new_ones_hold(draw: Forker) -> None:
+    drawn = draw(
+        """
+import itertools
+from enum import Enum
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Affine2D, IdentityTransform, Transform
+def seen(value):
+    if isinstance(value, (Figure, plt.Axes)):
+        return id(value)
+    if isinstance(value, Transform) and not isinstance(value, (Affine2D, IdentityTransform)):
+        return str(value)  # the whole tree
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.tolist()
+    if hasattr(value, "__self__"):
+        return value.__func__, type(value.__self__)
+    if isinstance(value, (itertools.count, Enum)) or not hasattr(value, "__dict__") or hasattr(value, "__code__"):
+        return type(value), str(value)
+    return type(value), {name: seen(one) for name, one in vars(value).items() if name != "_parents"}
+def owners(tick):
+    lines = tick.tick1line, tick.tick2line, tick.gridline
+    assert all(line._marker._marker_function.__self__ is line._marker for line in lines)
+    parts = [tick, *lines, tick.label1, tick.label2]
+    return {id(part) for part in parts} | {id(part._callbacks) for part in parts} | {
+        id(part) for line in lines for part in (line._marker, line._marker._transform, line._xorig)
+    } | {id(tick.label1._fontproperties), id(tick.label2._fontproperties), id(tick.gridline._path)}
+plain = Axis._get_tick.__wrapped__
+counts, unequal, shared = [0, 0], [], 0
+def compare(what):
+    global shared
+    fig, axes = plt.subplots(1, 2)
+    for ax in axes:
+        if isinstance(what, dict):
+            ax.tick_params(**what)
+        for axis in (ax.xaxis, ax.yaxis):
+            for major in (True, False):
+                new, first, second = plain(axis, major), axis._get_tick(major), axis._get_tick(major)
+                counts[0] += 1
+                if not seen(new) == seen(first) == seen(second):
+                    unequal.append((what, axis.axis_name, major))
+                shared += len(owners(first) & owners(second))
+    plt.close(fig)
+for options in (
+    {}, {"direction": "in", "colors": "r"}, {"labelrotation": 30, "grid_color": "b", "grid_alpha": 0.5},
+    {"length": 9, "pad": 12, "labelsize": "large", "width": 2}, {"labeltop": True, "labelfontfamily": "serif"},
+    {"color": [0, 0, 1]}, {"which": "minor", "direction": "inout", "grid_linestyle": "--"},
+):
+    compare(options)
+for settings in ({"xtick.major.size": 8}, {"font.size": 7, "axes.grid": True}, {"lines.marker": "o"}, {}):
+    with plt.rc_context(settings):
+        compare(str(settings))
+for style in ("ggplot", "dark_background"):
+    with plt.style.context(style):
+        compare(style)
+plt.figure().text(0, 0.5, f"{counts[0]} compared, {len(unequal)} unequal {unequal[:2]}, {shared} shared")
+"""
+    )
+    assert drawn.status == "ok", drawn.error
+    assert [text.string for text in drawn.texts()] == ["104 compared, 0 unequal [], 0 shared"]

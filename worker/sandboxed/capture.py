@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import once
 import shortcuts
+import ticks
 from drawing import Drawing, FigureTooLargeError, draw
 from hooks import Hooks, watch_saving
 from matplotlib.figure import Figure
@@ -214,6 +215,7 @@ def warm() -> None:
     fonts.install()
     once.install()
     shortcuts.install()
+    ticks.install()
     main, argv = sys.modules["__main__"], sys.argv
     with warnings.catch_warnings():
         for code in WARM_UP:
