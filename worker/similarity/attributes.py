@@ -60,15 +60,23 @@ def match_numbers(ours: Sequence[float], theirs: Sequence[float], tolerance: flo
     """
     ours, theirs = sorted(ours), sorted(theirs)
     matched = i = j = 0
-    while i < len(ours) and j < len(theirs):
+    many, others = len(ours), len(theirs)
+    while i < many and j < others:
         left, right = ours[i], theirs[j]
-        if abs(left - right) <= tolerance * max(abs(left), abs(right)):
+        high, low = abs(left), abs(right)
+        if abs(left - right) <= tolerance * (high if high > low else low):
             matched, i, j = matched + 1, i + 1, j + 1
         elif left < right:
             i += 1
         else:
             j += 1
     return matched
+
+
+def _numbers(chart: Chart, options: AttributesOptions) -> list[float]:
+    """A chart's numbers to be matched, in order; each once, unless it is a multiset."""
+    _, numbers = chart.derive(tokens, options)
+    return sorted(numbers if options.multiset else set(numbers))
 
 
 def _overlap(ours: Iterable[Hashable], theirs: Iterable[Hashable], multiset: bool) -> tuple[int, int, int]:
@@ -94,11 +102,9 @@ def compare(generated: Chart, reference: Chart, options: AttributesOptions) -> S
     if generated.description is None or reference.description is None:
         return unavailable("the reference is a picture: it has no attributes to read")
 
-    ours, our_numbers = generated.derive(tokens, options)
-    theirs, their_numbers = reference.derive(tokens, options)
+    ours, theirs = generated.derive(tokens, options)[0], reference.derive(tokens, options)[0]
+    our_numbers, their_numbers = generated.derive(_numbers, options), reference.derive(_numbers, options)
     counts = {name: _overlap(ours[name], theirs[name], options.multiset) for name in ours}
-    if not options.multiset:
-        our_numbers, their_numbers = list(set(our_numbers)), list(set(their_numbers))
     matched = match_numbers(our_numbers, their_numbers, options.tolerance)
     counts["number"] = (matched, len(our_numbers), len(their_numbers))
     jaccards = {name: both / (left + right - both) for name, (both, left, right) in counts.items() if left + right > 0}
