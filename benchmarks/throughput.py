@@ -2,8 +2,8 @@
 
 B0: exec in warm plain interpreters, one a core. B1: a fresh interpreter a script, two at a time. B2: eight cold
 executions a sample, two at a time (ChartMimic's evaluators). Ours: `POST /v1/rewards` in batches of 256, nothing but
-the references known. All on the 300 rollouts of rollouts.json, side by side; what counts are the ratios, by the clock
-and by CPU seconds.
+the references known. All on the 300 rollouts of rollouts.json, in turn and again in turn, because a machine that others
+share is not as fast now as in a minute; what counts are the ratios, by the clock and by CPU seconds.
 
 The parts may be run one by one (`--only b0,ours`) into the same file (`--into NAME`).
 """
@@ -24,11 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import corpus, plain, served
-from benchmarks.plain import Script
+from benchmarks.plain import Measured, Script
 
 RESULTS = Path(__file__).with_name("results")
 OURS = {"ours": "chartsimrl", "fidelity": "fidelity"}
 DEFAULT = ("b0", "b1", "b2", "ours", "fidelity", "decile", "single", "scaling", "start", "fair")
+RATES = ("b0", "b1", "b2", "ours", "fidelity")  # measured in turn, several times over
 # What a ratio is of: part, and the rate of the yardstick it is divided by.
 RATIOS = (
     ("ours", "b0"), ("ours", "b1"), ("ours", "b2"), ("fidelity", "b0"),
@@ -44,7 +45,18 @@ class Run:
         self.scripts = [Script(one.reference, one.code) for one in corpus.measured_rollouts()][: options.limit]
         self.colder = self.scripts[:: max(1, len(self.scripts) // options.cold)]
         self.singles = self.scripts[:: max(1, len(self.scripts) // options.singles)]
+        self.rounds: int = options.rounds
         self.parts: dict[str, Any] = found
+
+    def measure_rates(self, names: Sequence[str]) -> None:
+        """Run parts in turn, `rounds` times, and note their figures."""
+        rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        for _ in range(self.rounds):
+            for name in names:
+                self.measure(name)
+                rounds[name].append(self.parts[name])
+        for name, figures in rounds.items():
+            self.parts[name] = merged(figures)
 
     def measure(self, part: str) -> None:
         """Run one part and note its figures."""
@@ -77,6 +89,25 @@ class Run:
         self.parts["decile_b1"] = plain.cold(scripts[::2], 1).figures()
         self.parts["decile_b2"] = plain.cold(scripts[::8], 8).figures()
         self.parts["decile_ours"] = served.throughput(scripts, "chartsimrl", self.workers)
+
+
+def merged(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of one part from those of its rounds: sums of counts and seconds, means of the rest."""
+    count, wall, cpu = (sum(one[name] for one in rounds) for name in ("count", "wall_s", "cpu_s"))
+    each = [sum(times) / len(rounds) for times in zip(*(one["each_ms"] for one in rounds), strict=True)]
+    found = {**Measured(count, wall, cpu, each).figures(), "per_s_by_round": [one["per_s"] for one in rounds]}
+    first = rounds[0]
+    if "stages" in first:
+        found["statuses"] = {name: sum(one["statuses"].get(name, 0) for one in rounds) for name in first["statuses"]}
+        found["stages"] = {
+            stage: {p: sum(one["stages"][stage][p] for one in rounds) / len(rounds) for p in of}
+            for stage, of in first["stages"].items()
+        }
+        found["cpu_ms_by_role"] = {
+            role: sum(one["cpu_ms_by_role"].get(role, 0.0) for one in rounds) / len(rounds)
+            for role in first["cpu_ms_by_role"]
+        }
+    return found
 
 
 def ratios(parts: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -135,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--limit", type=int, help="only the first N rollouts (a quick look)")
     parser.add_argument("--cold", type=int, default=60, help="how many scripts B1 is measured on; B2: a quarter of it")
+    parser.add_argument("--rounds", type=int, default=2, help="how often B0, B1, B2, ours and fidelity take their turn")
     parser.add_argument("--singles", type=int, default=100, help="how many scripts the latency is measured on")
     options = parser.parse_args(arguments)
     wanted = options.only.split(",")
@@ -148,8 +180,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if differ := [name for name, value in here.items() if before.get(name, value) != value]:
         parser.error(f"{into} was measured on another {', '.join(differ)}")
     figures: dict[str, Any] = {"when": before.get("when", when), **here}
-    for part in wanted:
-        run.measure(part)
+    rates = [part for part in wanted if part in RATES]
+    for part in ["rates"] * bool(rates) + [part for part in wanted if part not in RATES]:
+        if part == "rates":
+            run.measure_rates(rates)
+        else:
+            run.measure(part)
         figures.update(parts=run.parts, ratios=ratios(run.parts))
         into.parent.mkdir(exist_ok=True)
         into.write_text(json.dumps(figures, indent=1) + "\n")
