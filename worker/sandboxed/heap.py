@@ -12,6 +12,7 @@ page fault is dear (a virtual machine's), thousands of them cost more than the s
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import functools
 import gc
@@ -27,7 +28,7 @@ MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this size
 POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
 WORTH_COLLAPSING = 128  # small pages present of a huge page's 512; the rest would be filled with zeros
-LARGEST = 512  # bytes of an object that still comes from an arena
+SMALLEST, LARGEST = 48, 512  # bytes of an object that comes from an arena; `bytes` needs 33 at least
 ARENAS = 64  # about what the libraries fill; those left empty would only be held in memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,13 +48,14 @@ def reserve(arenas: int = ARENAS) -> list[bytes]:
 def settle() -> list[bytes]:
     """Call once all is loaded. Returns what fills the gaps; it must be kept."""
     gc.collect()
-    filling = [one for size in range(POOL_HEAD, LARGEST + 1, 16) for one in _fill(size)]
+    filling = [one for size in range(SMALLEST, LARGEST + 1, 16) for one in _fill(size)]
     gc.freeze()  # children do not copy the pages of what is loaded just to count references
     _libc.malloc_trim(0)
-    for place, entries in _entries(_whole_huge_pages()):
-        if sum(entry >> 63 for entry in entries) >= WORTH_COLLAPSING:  # bit 63: present
-            _libc.madvise(place, HUGE, MADV_HUGEPAGE)
-            _libc.madvise(place, HUGE, MADV_COLLAPSE)
+    with contextlib.suppress(OSError):  # a sandbox around ours may hide the page map; then pages stay small
+        for place, entries in _entries(_whole_huge_pages()):
+            if sum(entry >> 63 for entry in entries) >= WORTH_COLLAPSING:  # bit 63: present
+                _libc.madvise(place, HUGE, MADV_HUGEPAGE)
+                _libc.madvise(place, HUGE, MADV_COLLAPSE)
     return filling
 
 

@@ -35,7 +35,7 @@ def compare(generated: Chart, reference: Chart, options: ChartTypeOptions) -> Si
     if options.exact:
         same = set(ours) == set(theirs)
         return SignalResult(value=float(same), generated=len(ours), reference=len(theirs))
-    matched = sum(sqrt(min(ours[kind], theirs[kind])) for kind in ours.keys() & theirs.keys())
+    matched = sum(sqrt(min(ours[kind], theirs[kind])) for kind in sorted(ours.keys() & theirs.keys()))
     counts = [(*kind, ours[kind], theirs[kind]) for kind in sorted(ours.keys() | theirs.keys())]
     return f1_result(matched, sum(map(sqrt, ours.values())), sum(map(sqrt, theirs.values())), counts=counts)
 

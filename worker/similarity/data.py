@@ -53,7 +53,7 @@ def compare(generated: Chart, reference: Chart, options: DataOptions) -> SignalR
     paired = [(i, j) for i, j, _ in axes_pairs(generated, reference)]
     for i, j in paired:
         scale = scale_of(reference.description.axes[j], options.kernel, options.tolerance)
-        for family in ours.get(i, {}).keys() | theirs.get(j, {}).keys():
+        for family in sorted(ours.get(i, {}).keys() | theirs.get(j, {}).keys()):  # sums in one order everywhere
             left, right = ours.get(i, {}).get(family, []), theirs.get(j, {}).get(family, [])
             # A pie is one series of wedges, drawn as many patches.
             if family == "wedge" or max(len(left), len(right)) > MANY:
