@@ -77,32 +77,4 @@ for number, color in enumerate(("#4C72B0", "#DD8452")):
 ax.set_xticks(x); ax.set_xticklabels(names, rotation=45); ax.set_ylim(0, 6); ax.legend()
 plt.savefig("chart.png", dpi=300, bbox_inches="tight")
 """,
-    """
-import matplotlib.pyplot as plt
-import numpy as np
-np.random.seed(1)
-fig, axes = plt.subplots(2, 2, figsize=(10, 8))
-axes[0, 0].hist(np.random.randn(200), bins=20, alpha=0.7)
-shown = axes[0, 1].scatter(*np.random.rand(2, 60), c=np.random.rand(60), cmap="viridis")
-fig.colorbar(shown, ax=axes[0, 1])
-axes[1, 0].fill_between(range(10), range(10), color="skyblue"); axes[1, 0].errorbar([1, 5], [1, 5], yerr=0.5, fmt="o")
-axes[1, 1].boxplot([np.random.randn(30) for _ in range(3)], patch_artist=True)
-for number, ax in enumerate(axes.flat):
-    ax.set_title(f"Panel {number}")
-plt.suptitle("Four panels")
-plt.tight_layout()
-plt.show()
-""",
-    """
-import matplotlib.pyplot as plt
-import numpy as np
-fig, (left, right) = plt.subplots(1, 2, figsize=(12, 6))
-left.pie([35, 40, 25], labels=["North", "South", "East"], autopct="%1.1f%%", startangle=90, explode=[0.1, 0, 0])
-values = np.arange(25).reshape(5, 5)
-right.imshow(values, cmap="Blues")
-for row in range(5):
-    for column in range(5):
-        right.text(column, row, values[row, column], ha="center", va="center")
-plt.show()
-""",
 )
