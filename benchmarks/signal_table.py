@@ -36,6 +36,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "attributes (multiset)": ("attributes", {"multiset": True}),
     "attributes (per category)": ("attributes", {"per_category": True}),
     "layout (cells)": ("layout", {"match": "cells"}),
+    "layout (grid)": ("layout", {"match": "grid"}),
     "chart_type (exact)": ("chart_type", {"exact": True}),
     "text (with ticks)": ("text", {"ticks": True}),
     "data (cerm)": ("data", {"kernel": "cerm"}),
@@ -48,6 +49,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "color (any kind)": ("color", {"scale": 30.0, "other_kind": 1.0}),
     "text (anywhere)": ("text", {"place": 0.0, "other_role": 0.8}),
     "text (floor 0)": ("text", {"floor": 0.0}),
+    "text (beta 0.5)": ("text", {"beta": 0.5}),
 }
 
 

@@ -62,12 +62,15 @@ class TextOptions(Strict):
     )
     other_role: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="factor for another role")
     place: Annotated[float, Field(ge=0, le=1)] = Field(default=0.3, description="what a wrong place costs at most")
+    beta: Annotated[float, Field(gt=0, le=4)] = Field(
+        default=1.0, description="F_beta: below 1 a surplus text costs more than a missing one"
+    )
 
 
 class LayoutOptions(Strict):
     """Where the axes are."""
 
-    match: Literal["cells", "boxes"] = "boxes"
+    match: Literal["cells", "boxes", "grid"] = "boxes"
     exact: bool = Field(default=False, description="1 when everything matches, else 0")
 
 
@@ -110,6 +113,7 @@ SIGNAL_OPTIONS: dict[str, type[Strict]] = {
     "visual.ssim": SsimOptions,
     "text": TextOptions,
     "text.exact": TextOptions,
+    "text.title": TextOptions,
     "layout": LayoutOptions,
     "chart_type": ChartTypeOptions,
     "color": ColorOptions,

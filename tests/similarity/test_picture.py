@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chartreward.profiles.options import LayoutOptions, TextOptions
-from tests.similarity.charts import axes, chart, picture, text
+from tests.similarity.charts import axes, chart, mark, picture, text
 from worker.similarity import Chart, layout
 from worker.similarity import text as text_signal
 from worker.similarity.picture import frames, joined, split_lines
@@ -57,6 +57,11 @@ def test_layout_against_a_picture() -> None:
     assert layout.compare(half, bare, LayoutOptions()).value == pytest.approx(0.5, abs=0.02)
     assert layout.compare(half, bare, LayoutOptions(exact=True)).value == 0
     assert layout.compare(chart(), bare, LayoutOptions(exact=True)).value == 1
+    half = chart(plots=[axes((50.0, 30.0, 200.0, 270.0))], marks=[mark()])
+    assert layout.compare(half, bare, LayoutOptions(match="grid")).value == 1  # its place in the grid, not its size
+    boxes = [(50.0, 30.0, 200.0, 270.0), (210.0, 30.0, 350.0, 270.0)]
+    two = chart(plots=[axes(box) for box in boxes], marks=[mark(axes=0), mark(axes=1)])
+    assert layout.compare(two, bare, LayoutOptions(match="grid")).value == pytest.approx(1 / 3)
     cells = layout.compare(chart(), bare, LayoutOptions(match="cells"))
     assert cells.value is None and cells.unavailable
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chartreward.description import Axes
 from chartreward.models import SignalResult, SignalUse
 from chartreward.profiles.options import options_of
 from tests.similarity.charts import FULL, axes, bars, chart, mark, picture, text
@@ -97,6 +98,19 @@ class TestText:
         theirs = chart(texts=[text("Sales")])
         repeated = chart(texts=[text("Sales")] * 4)
         assert run("text", repeated, theirs).value == pytest.approx(2 / 5)
+        # beta 1/2: (1 + 1/4) · 1 / (4 + 1/4 · 1); the other way round 1.25 · 1 / (1 + 1/4 · 4).
+        assert run("text", repeated, theirs, beta=0.5).value == pytest.approx(1.25 / 4.25)
+        assert run("text", theirs, repeated, beta=0.5).value == pytest.approx(1.25 / 2)
+        assert run("text.exact", theirs, repeated, beta=0.5).value == pytest.approx(1.25 / 2)
+
+    def test_titles_alone(self) -> None:
+        theirs = chart(texts=[text("Sales 2020"), text("Year", "xlabel")])
+        assert run("text.title", chart(texts=[text("Sales 2021", "suptitle")]), theirs).value == pytest.approx(0.9)
+        assert run("text.title", chart(texts=[text("Sales 2020", "xlabel")]), theirs).value == 0
+        untitled = chart(texts=[text("Year", "xlabel")])
+        assert run("text.title", chart(), untitled).value == 1
+        assert run("text.title", theirs, untitled).value == 0
+        assert run("text.title", theirs, picture(theirs.pixels)).value is None
 
     def test_ticks_only_on_request(self) -> None:
         ours = chart(texts=[text("Sales"), text("10", "xtick")])
@@ -120,6 +134,35 @@ class TestLayout:
         assert run("layout", one, both, match="cells").value == pytest.approx(2 / 3)
         assert run("layout", one, both, match="cells", exact=True).value == 0
         assert run("layout", both, both, match="cells", exact=True).value == 1
+
+    def test_grid_as_it_is_seen(self) -> None:
+        def drawn(*plots: Axes) -> Chart:
+            return chart(plots=list(plots), marks=[mark(axes=index) for index in range(len(plots))])
+
+        one, both = drawn(self.two[0]), drawn(*self.two)
+        # No axes in its place of the same grid, one of one and two axes: (0 + 1) / 2 matches of 1 and 2.
+        assert run("layout", one, both, match="grid").value == pytest.approx(2 * 0.5 / 3)
+        stacked = drawn(axes((0, 0, 400, 150)), axes((0, 150, 400, 300)))
+        assert run("layout", stacked, both, match="grid").value == pytest.approx(2 * 1 / 4)
+        # Two in their places, one of them polar: (1 + 1) / 2 matches of 2 and 2.
+        polar = drawn(self.two[0], self.two[1].model_copy(update={"projection": "polar"}))
+        assert run("layout", polar, both, match="grid").value == pytest.approx(1 / 2)
+        # How the code asked for its axes, and a few pixels of margin, make no difference.
+        placed = [axes(box).model_copy(update={"cell": None}) for box in ((10, 0, 190, 290), (215, 0, 390, 300))]
+        assert run("layout", drawn(*placed), both, match="grid", exact=True).value == 1
+        assert run("layout", stacked, both, match="grid", exact=True).value == 0
+        assert run("layout", chart(plots=[]), chart(plots=[]), match="grid").value == 1
+
+    def test_axes_that_nobody_sees_fill_no_grid(self) -> None:
+        marks = [mark(axes=0), mark(axes=1)]
+        both = chart(plots=list(self.two), marks=marks)
+        tiny = chart(plots=[self.two[0], axes((300, 150, 315, 160))], marks=marks)
+        outside = chart(plots=[self.two[0], axes((390, 0, 590, 300))], marks=marks)
+        empty = chart(plots=list(self.two), marks=marks[:1])
+        for one in (tiny, outside, empty):
+            assert run("layout", one, both, match="grid").value == pytest.approx(2 * 0.5 / 3)
+        titled = chart(plots=list(self.two), marks=marks[:1], texts=[text("Sales", axes=1)])
+        assert run("layout", titled, both, match="grid").value == 1
 
     def test_colour_bars_are_not_plots(self) -> None:
         bar = axes((360, 0, 390, 300), (1, 1, 0, 0, 0, 0), colorbar=True)

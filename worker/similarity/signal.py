@@ -43,19 +43,23 @@ def unit(value: float) -> float:
     return min(1.0, max(0.0, float(value)))
 
 
-def f1_result(matched: float, generated: float, reference: float, **evidence: Any) -> SignalResult:
-    """Precision, recall and F1 of a (possibly soft) match count against two totals.
+def f1_result(
+    matched: float, generated: float, reference: float, *, beta: float = 1.0, **evidence: Any
+) -> SignalResult:
+    """Precision, recall and F1 of a (possibly soft) match count against two totals; the value is F_beta.
 
-    P = matched/generated, R = matched/reference, F1 = 2PR/(P+R) = 2 matched/(generated+reference). Both sides empty:
-    nothing was asked for and nothing is there, so 1. One side empty: 0.
+    P = matched/generated, R = matched/reference, F_beta = (1+beta²)PR / (beta²P+R) =
+    (1+beta²) matched / (generated + beta² reference); `beta` below 1 weighs precision more. Both sides empty: nothing
+    was asked for and nothing is there, so 1. One side empty: 0.
     """
     if generated == 0 and reference == 0:
         return SignalResult(value=1.0, precision=1.0, recall=1.0, f1=1.0, matched=0, generated=0, reference=0)
     precision = unit(matched / generated) if generated else 0.0
     recall = unit(matched / reference) if reference else 0.0
     f1 = unit(2 * matched / (generated + reference))
+    weight = beta * beta
     return SignalResult(
-        value=f1,
+        value=unit((1 + weight) * matched / (generated + weight * reference)),
         precision=precision,
         recall=recall,
         f1=f1,

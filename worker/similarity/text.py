@@ -1,4 +1,4 @@
-"""`text` and `text.exact`: what the chart says.
+"""`text`, `text.exact` and `text.title`: what the chart says.
 
 `text` is soft: every text item of one chart is paired with at most one of the other so that the summed similarity S
 is largest; F1 = 2S / (|G| + |R|). Similarity of two items = string similarity x role factor x place factor: string
@@ -8,11 +8,12 @@ the box centres in canvas diagonals, reaching it at half a diagonal. Source of t
 max-average similarity of Mixed-R1 (arXiv 2505.24164), with a string kernel and one-to-one pairing, so that repeating
 a string gains nothing.
 
-`text.exact` is the multiset F1 of the strings.
+`text.exact` is the multiset F1 of the strings. `text.title` is `text` over the titles of figure and axes alone: a
+reader sees a wrong or surplus title first. `beta` makes each F1 an F_beta = (1 + beta²) S / (|G| + beta² |R|).
 
 A reference that is a picture is read by OCR (worker/similarity/picture.py). Then both sides give drawn lines, tick
 labels included and without roles, and the evidence says `source: "ocr"`; misread letters cost a little even for the
-right chart. Without OCR both signals are unavailable.
+right chart. Without OCR `text` and `text.exact` are unavailable; `text.title` always is.
 """
 
 from __future__ import annotations
@@ -74,6 +75,13 @@ def items(chart: Chart, ticks: bool) -> Items:
     return Items(strings, [FAMILIES.get(text.role, text.role) for text in texts], centers)
 
 
+def titles(chart: Chart) -> Items:
+    """The titles among a chart's texts."""
+    every = chart.derive(items, False)
+    kept = [place for place, family in enumerate(every.families) if family == "title"]
+    return Items([every.strings[place] for place in kept], ["title"] * len(kept), every.centers[kept])
+
+
 def lines(chart: Chart) -> Items | None:
     """Drawn lines, tick labels included: of a description, or read in a bare picture; None where no reader is."""
     if chart.description is None:
@@ -109,12 +117,21 @@ def similarities(ours: Items, theirs: Items, options: TextOptions) -> NDArray[np
 
 
 def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResult:
-    """Soft F1 of the best pairing."""
+    """Soft F_beta of the best pairing."""
     given = both(generated, reference, options)
     if given is None:
         return unavailable(NO_OCR)
-    ours, theirs = given
-    source = "ocr" if reference.description is None else "description"
+    return _paired(*given, options, "ocr" if reference.description is None else "description")
+
+
+def title(generated: Chart, reference: Chart, options: TextOptions) -> SignalResult:
+    """`soft` over the titles alone."""
+    if generated.description is None or reference.description is None:
+        return unavailable("the reference is a picture: which of its lines are titles is not known")
+    return _paired(generated.derive(titles), reference.derive(titles), options, "description")
+
+
+def _paired(ours: Items, theirs: Items, options: TextOptions, source: str) -> SignalResult:
     if not ours.strings or not theirs.strings:
         missing, extra = theirs.strings[:MAX_SHOWN], ours.strings[:MAX_SHOWN]
         return f1_result(
@@ -128,6 +145,7 @@ def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResu
         sum(float(table[i, j]) for i, j in pairs),
         len(ours.strings),
         len(theirs.strings),
+        beta=options.beta,
         pairs=[(ours.strings[i], theirs.strings[j], round(float(table[i, j]), 3)) for i, j in pairs[:MAX_SHOWN]],
         missing=[theirs.strings[j] for j in unmatched[:MAX_SHOWN]],
         extra=[ours.strings[i] for i in surplus[:MAX_SHOWN]],
@@ -136,7 +154,7 @@ def soft(generated: Chart, reference: Chart, options: TextOptions) -> SignalResu
 
 
 def exact(generated: Chart, reference: Chart, options: TextOptions) -> SignalResult:
-    """Multiset F1 of equal strings."""
+    """Multiset F_beta of equal strings."""
     given = both(generated, reference, options)
     if given is None:
         return unavailable(NO_OCR)
@@ -145,10 +163,11 @@ def exact(generated: Chart, reference: Chart, options: TextOptions) -> SignalRes
         (ours & theirs).total(),
         ours.total(),
         theirs.total(),
+        beta=options.beta,
         pairs=[(string, string, 1.0) for string in list(ours & theirs)[:MAX_SHOWN]],
         missing=list((theirs - ours).elements())[:MAX_SHOWN],
         extra=list((ours - theirs).elements())[:MAX_SHOWN],
     )
 
 
-SIGNALS = (Signal("text", soft), Signal("text.exact", exact))
+SIGNALS = (Signal("text", soft), Signal("text.exact", exact), Signal("text.title", title))
