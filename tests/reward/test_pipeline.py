@@ -147,7 +147,7 @@ def test_the_writing_and_the_axes_of_a_picture_are_read(engine: Engine) -> None:
         layout.value is not None and layout.value > 0.95 and layout.evidence and layout.evidence["source"] == "pixels"
     )
     assert (moved.signals["layout"].value or 0) < 0.6
-    lost = {"attributes", "data", "axes", "chart_type"}
+    lost = {"attributes", "data", "axes", "chart_type", "text.title"}
     assert {name for name, signal in right.signals.items() if signal.unavailable} == lost
     assert sum(signal.weight for signal in right.signals.values()) == pytest.approx(1.0)
 
