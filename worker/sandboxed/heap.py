@@ -27,7 +27,7 @@ SMALL, HUGE = mmap.PAGESIZE, 2 * 1024 * 1024
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this size
 POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
-WORTH_COLLAPSING = 128  # small pages present of a huge page's 512; the rest would be filled with zeros
+WORTH_COLLAPSING = 384  # small pages present of a huge page's 512; the rest would be filled with zeros
 SMALLEST, LARGEST = 48, 512  # bytes of an object that comes from an arena; `bytes` needs 33 at least
 ARENAS = 64  # about what the libraries fill; those left empty would only be held in memory
 
@@ -140,7 +140,7 @@ def _worth() -> float:
         return [] if failed else [(middle - start, time.process_time_ns() - middle)]
 
     # The first get memory that nobody used for a while, which is dearer; a job that follows others pays the least.
-    taken = [times for _ in range(8) for times in _in_child(measure)]
+    taken = [times for _ in range(5) for times in _in_child(measure)]
     if not taken:
         return float("inf")
     return min(huge for _, huge in taken) / min(small for small, _ in taken) * (HUGE // SMALL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import itertools
 import json
 import os
 import resource
@@ -28,6 +29,7 @@ import leftovers  # noqa: E402
 import privileges  # noqa: E402
 from lockdown import Lockdown, runtime_folders  # noqa: E402
 
+LEARN_AFTER = 2  # jobs: the self-test and a worker's canary, which a start waits for
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn", "networkx", "scipy", "pillow")
 
 
@@ -49,18 +51,20 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     lockdown = Lockdown.prepare(Path(settings["config"]))
     arenas += heap.settle()
-    hot = heap.HotPages.learn(*(functools.partial(capture.execute, code, {}) for code in TYPICAL))
-    control.send(json.dumps({"warm": _facts(kept, lockdown, hot)}).encode())
-    while True:
+    hot = heap.HotPages([])
+    control.send(json.dumps({"warm": _facts(kept, lockdown)}).encode())
+    for number in itertools.count(1):
         message, fds, _, _ = socket.recv_fds(control, 65_536, 3)
         if not message:
             return
         if len(fds) != 3:
             raise RuntimeError(f"a fork request carries 3 descriptors, not {len(fds)}")
         _one_job(control, lockdown, json.loads(message), (fds[0], fds[1], fds[2]), hot=hot, run=child.run)
+        if number == LEARN_AFTER:
+            hot = heap.HotPages.learn(*(functools.partial(capture.execute, code, {}) for code in TYPICAL))
 
 
-def _facts(kept: str, lockdown: Lockdown, hot: heap.HotPages) -> dict[str, Any]:
+def _facts(kept: str, lockdown: Lockdown) -> dict[str, Any]:
     versions = {}
     for name in _LIBRARIES:
         try:
@@ -74,7 +78,6 @@ def _facts(kept: str, lockdown: Lockdown, hot: heap.HotPages) -> dict[str, Any]:
         "landlock": lockdown.abi,
         "seccomp": lockdown.seccomp is not None,
         "uid": os.geteuid(),
-        "hot_pages": len(hot.places),
     }
 
 
