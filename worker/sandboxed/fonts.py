@@ -9,25 +9,13 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
-
-MOST_BYTES = 4 * 1024 * 1024  # larger ones (all of Chinese) are read piece by piece, as matplotlib does
-
-
-class FontInMemory(io.BytesIO):
-    """A font file's bytes; `os.fspath` says where they came from."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(Path(path).read_bytes())
-        self.path = path
-
-    def __fspath__(self) -> str:
-        return self.path
 
 
 def install() -> None:
@@ -41,6 +29,5 @@ def install() -> None:
 
 
 def _open(path: Any, *args: Any, **options: Any) -> FT2Font:
-    if isinstance(path, str) and Path(path).stat().st_size <= MOST_BYTES:
-        return FT2Font(FontInMemory(path), *args, **options)
-    return FT2Font(path, *args, **options)
+    # Never by its path: what this process opens so would be closed in its children, and the font broken.
+    return FT2Font(io.BytesIO(Path(os.fsdecode(path)).read_bytes()), *args, **options)
