@@ -5,8 +5,8 @@ that stands out from the background, is large enough to read, is spread as writi
 another. A mark stays when pixels of one of its colours are found where it says it is: at its data points where axes are
 rectilinear, else in its box; places that a filled mark of its colour covers do not count (worker/ink.py). What fails
 is left out of the description and counted: `hidden` for artists that say themselves that they cannot be seen (off the
-canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Colour counts are read from a
-picture of 5 bits a channel.
+canvas, transparent, of no size), `unsupported` for claims that the pixels contradict. Axes that show nothing, not even
+a frame, only take a place: they count as not visible. Colour counts are read from a picture of 5 bits a channel.
 """
 
 from __future__ import annotations
@@ -408,6 +408,18 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
     return None
 
 
+def unseen_axes(description: ChartDescription, texts: list[Text], marks: list[Mark], canvas: Canvas) -> list[int]:
+    """Indices of axes that only take a place: without a kept mark or text, and of one colour, frame included."""
+    used = {text.axes for text in texts} | {mark.axes for mark in marks}
+    found = []
+    for index, axes in enumerate(description.axes[:MAX_CHECKED]):
+        if axes.visible and not axes.colorbar and index not in used and canvas.work > 0:
+            left, top, right, bottom = axes.box
+            if len(canvas.colors((left - 2, top - 2, right + 2, bottom + 2))[0]) < 2:
+                found.append(index)
+    return found
+
+
 def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[ChartDescription, Integrity]:
     """The description without what nobody can see, and how much that was."""
     canvas = Canvas(pixels)
@@ -453,5 +465,10 @@ def check(description: ChartDescription, pixels: NDArray[np.uint8]) -> tuple[Cha
         else:
             unsupported += 1
             drop("mark", f"{mark.kind} {mark.label}", why, mark.box)
-    checked = description.model_copy(update={"texts": texts, "marks": marks})
+    axes = list(description.axes)
+    for index in unseen_axes(description, texts, marks, canvas):
+        axes[index] = axes[index].model_copy(update={"visible": False})
+        hidden += 1
+        drop("axes", str(index), "nothing is seen of them", axes[index].box)
+    checked = description.model_copy(update={"axes": axes, "texts": texts, "marks": marks})
     return checked, Integrity(hidden=hidden, unsupported=unsupported, findings=findings)
