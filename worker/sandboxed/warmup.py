@@ -75,6 +75,6 @@ for number, color in enumerate(("#4C72B0", "#DD8452")):
     for bar in bars:
         ax.text(bar.get_x() + bar.get_width() / 2, bar.get_height(), f"{bar.get_height():.1f}", ha="center")
 ax.set_xticks(x); ax.set_xticklabels(names, rotation=45); ax.set_ylim(0, 6); ax.legend()
-plt.savefig("chart.png", dpi=300, bbox_inches="tight")
+plt.savefig("x.png", dpi=300, bbox_inches="tight")
 """,
 )
