@@ -36,7 +36,7 @@ for name in sorted(SIGNALS):
 
 def test_values_do_not_depend_on_the_hash_seed() -> None:
     said = set()
-    for seed in ("0", "1", "2", "5"):
+    for seed in ("0", "3", "9"):  # with a set in `data`, its last bit differed between these
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT],
             cwd=ROOT,
