@@ -185,7 +185,7 @@ def owners(tick):
     return {id(part) for part in parts} | {id(part._callbacks) for part in parts} | {
         id(part) for line in lines for part in (line._marker, line._marker._transform, line._xorig)
     } | {id(tick.label1._fontproperties), id(tick.label2._fontproperties), id(tick.gridline._path)}
-plain = Axis._get_tick.__wrapped__
+plain = getattr(Axis._get_tick, "__wrapped__", Axis._get_tick)  # later versions are left alone
 counts, unequal, shared = [0, 0], [], 0
 def compare(what):
     global shared
