@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from chartreward.profiles import load_profiles
 from tests.browser.conftest import Opener, Playground, Watch
 
 CHARTS = Path(__file__).parents[2] / "examples" / "charts"
@@ -23,8 +25,9 @@ def test_a_pair_with_all_its_evidence(playground: Playground, mark: str) -> None
     playground.score(f"{WRONG}# {mark}\n", SALES)
     expect(playground.status).to_have_text("drawn")
     assert 0.3 < float(playground.reward.inner_text()) < 1
-    expect(page.locator(".reward-bar .segment")).to_have_count(8)
-    expect(page.locator("button.signal")).to_have_count(8)
+    signals = len(load_profiles()["fidelity"].signals)
+    expect(page.locator(".reward-bar .segment")).to_have_count(signals)
+    expect(page.locator("button.signal")).to_have_count(signals)
     expect(page.locator(".compare .canvas img[src^='blob:']")).to_have_count(2)
 
     playground.signal("text")
@@ -255,7 +258,8 @@ def test_snippets_run(playground: Playground, mark: str, tmp_path: Path) -> None
     assert shell.startswith("curl ") and "$HOME" in shell
     if shutil.which("curl"):
         answer = subprocess.run(["bash", "-c", shell], text=True, capture_output=True, timeout=110, check=True)
-        assert f'"reward":{reward:.3f}'[:14] in answer.stdout
+        (result,) = json.loads(answer.stdout)["results"]
+        assert abs(result["reward"] - reward) < 1e-3
 
 
 def test_refused_request_says_why(playground: Playground, watch: Watch, mark: str) -> None:
