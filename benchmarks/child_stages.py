@@ -16,14 +16,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "worker" / "sandboxed"), str(HERE)]
 
-import heap  # noqa: E402
+import heap  # noqa: E402  # after its folder is on the path
 
 arenas = heap.reserve()  # before anything large is imported, as in the zygote
 
-import capture  # noqa: E402
-import drawing  # noqa: E402
-from sampling import Sampler, Stages  # noqa: E402
-from warmup import TYPICAL  # noqa: E402
+import capture  # noqa: E402  # after its folder is on the path
+import drawing  # noqa: E402  # after its folder is on the path
+from sampling import Sampler, Stages  # noqa: E402  # after its folder is on the path
+from warmup import TYPICAL  # noqa: E402  # after its folder is on the path
 
 
 def serve(request):

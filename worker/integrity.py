@@ -409,14 +409,19 @@ def mark_problem(index: int, description: ChartDescription, canvas: Canvas, cove
 
 
 def unseen_axes(description: ChartDescription, texts: list[Text], marks: list[Mark], canvas: Canvas) -> list[int]:
-    """Indices of axes that only take a place: without a kept mark or text, and of one colour, frame included."""
+    """Indices of axes that only take a place: without a kept mark or text, and of one colour, frame included.
+
+    Those that are too many, or that the work left does not reach, are taken for such.
+    """
     used = {text.axes for text in texts} | {mark.axes for mark in marks}
     found = []
-    for index, axes in enumerate(description.axes[:MAX_CHECKED]):
-        if axes.visible and not axes.colorbar and index not in used and canvas.work > 0:
-            left, top, right, bottom = axes.box
-            if len(canvas.colors((left - 2, top - 2, right + 2, bottom + 2))[0]) < 2:
-                found.append(index)
+    for index, axes in enumerate(description.axes):
+        if not axes.visible or axes.colorbar or index in used:
+            continue
+        left, top, right, bottom = axes.box
+        affordable = index < MAX_CHECKED and canvas.work > 0
+        if not affordable or len(canvas.colors((left - 2, top - 2, right + 2, bottom + 2))[0]) < 2:
+            found.append(index)
     return found
 
 

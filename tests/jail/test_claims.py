@@ -238,13 +238,16 @@ def test_the_worst_description_costs_bounded_work_and_no_error(name: str) -> Non
 def test_integrity_stops_when_its_work_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     side = integrity.SMALLEST_CANVAS
     texts = [{**TEXT, "string": f"t{n}", "box": [n % 7, n % 5, side, side]} for n in range(50)]
-    claim = ChartDescription.model_validate(described(texts=texts) | {"width": side, "height": side})
+    axes = [{**AXES, "box": [2, 2, side - 2, side - 2]}]
+    claim = ChartDescription.model_validate(described(texts=texts, axes=axes) | {"width": side, "height": side})
     monkeypatch.setattr(integrity, "WORK", 1000)
-    _, found = integrity.check(claim, noise(side, side))
+    checked, found = integrity.check(claim, noise(side, side))
     assert {"one of too many"} <= {finding["why"] for finding in found.findings}
+    assert not checked.axes[0].visible, "what the work does not reach is not taken for seen"
     monkeypatch.undo()
-    _, found = integrity.check(claim, noise(side, side))
+    checked, found = integrity.check(claim, noise(side, side))
     assert "one of too many" not in {finding["why"] for finding in found.findings}
+    assert checked.axes[0].visible
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,12 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, IdentityTransform
+from shortcuts import UnusualError
 
 LETTERS = {(XAxis, XTick): "x", (YAxis, YTick): "y"}
 PLACES = {"tick1line": "tick1", "tick2line": "tick2", "gridline": "grid"}
 STICKY: Any = type(Artist().sticky_edges)
 SHARED = (type(None), bool, int, float, str, CapStyle, JoinStyle, types.FunctionType)
-
-
-class UnusualError(Exception):
-    """A tick that holds something of a kind that is not known here."""
 
 
 def install() -> None:

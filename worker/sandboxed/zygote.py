@@ -23,11 +23,11 @@ from typing import Any
 FOLDER = Path(__file__).parent
 sys.path.append(str(FOLDER))
 
-import heap  # noqa: E402
-import kernel  # noqa: E402
-import leftovers  # noqa: E402
-import privileges  # noqa: E402
-from lockdown import Lockdown, runtime_folders  # noqa: E402
+import heap  # noqa: E402  # after its folder is on the path
+import kernel  # noqa: E402  # after its folder is on the path
+import leftovers  # noqa: E402  # after its folder is on the path
+import privileges  # noqa: E402  # after its folder is on the path
+from lockdown import Lockdown, runtime_folders  # noqa: E402  # after its folder is on the path
 
 LEARN_AFTER = 2  # jobs: the self-test and a worker's canary, which a start waits for
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn", "networkx", "scipy", "pillow")
