@@ -166,6 +166,11 @@ class Engine:
         jail.start()
         return jail
 
+    def make_ready(self) -> None:
+        """To be called when there is nothing to do: the next job's process is forked and locked before it comes."""
+        for jail in self._jails.values():
+            jail.make_ready()
+
     def close(self) -> None:
         """Stop the jails."""
         for jail in self._jails.values():

@@ -67,6 +67,8 @@ def test_every_case_of_the_table_is_attacked() -> None:
 )
 def test_attack_gets_a_status_and_nothing_else(attack: Attack, jail: Jail, benign: Outcome) -> None:
     before = world(jail)
+    if int(attack.name[:2]) % 2:  # its process waits for it, or for the chart after it, where its limits are its own
+        jail.make_ready()
     outcome = jail.run(PRELUDE + attack.code, timeout_s=attack.timeout_s, memory_mb=attack.memory_mb)
     said = f"{outcome.status}: {outcome.error} (denied {outcome.denied})"
     assert "ESCAPED" not in said

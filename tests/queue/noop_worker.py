@@ -36,6 +36,9 @@ class NoopEngine:
     def start(self) -> None:
         """Nothing to warm."""
 
+    def make_ready(self) -> None:
+        """Nothing to prepare."""
+
     def close(self) -> None:
         """Nothing to stop."""
 

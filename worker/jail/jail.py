@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -12,7 +13,8 @@ from typing import Any
 from chartreward.messages import Needs
 from chartreward.models import ItemError, Status
 from worker.jail import self_test, verdict
-from worker.jail.job import Job, Request
+from worker.jail.cell import Cell
+from worker.jail.job import Job, Request, limits
 from worker.jail.outcome import Outcome
 from worker.jail.reply import Reply
 from worker.jail.settings import JailError, JailSettings, Runtime
@@ -49,6 +51,7 @@ class Jail:
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
         self._folder: WorkFolder | None = None
+        self._cell: Cell | None = None  # ready for the next job
         self._uid: int | None = None
 
     def start(self) -> None:
@@ -145,9 +148,25 @@ class Jail:
             raise JailError(f"the self-test did not finish: {reason}")
         return reply.escaped
 
+    def make_ready(self) -> None:
+        """Fork and lock a process for the next job, so that a job with the usual limits need not wait for it.
+
+        What fails here is logged: the next job meets it again and reports it.
+        """
+        with self._lock:
+            if self._folder is None or self._cell is not None:
+                return
+            try:
+                self._cell = self._new_cell(limits(self._request("code", b"", {}, None, None), self.settings))
+            except (ZygoteLostError, JailError, OSError) as error:
+                log.warning("jail of %s: nothing is ready for the next job: %s", self.runtime.name, error)
+                with contextlib.suppress(JailError):
+                    self._discard()
+
     def close(self) -> None:
         """End the zygote and remove the jail's folder. May be called twice."""
         with self._lock:
+            self._empty_cell()
             if self._zygote:
                 self._zygote.close()
                 self._zygote = None
@@ -186,8 +205,6 @@ class Jail:
             if self._folder is None:
                 raise JailError("the jail is not started")
             for attempt in (1, 2):
-                if self._zygote is None or self._zygote.worn(self.settings):
-                    self._replace()
                 try:
                     return self._once(request)
                 except ZygoteLostError as error:
@@ -197,22 +214,48 @@ class Jail:
             raise JailError(f"the zygote of {self.runtime.name} failed twice: {lost}")
 
     def _once(self, request: Request) -> tuple[Outcome, Reply | None]:
-        assert self._zygote is not None
-        assert self._folder is not None
+        cell = self._cell_for(limits(request, self.settings))
         try:
-            work = self._folder.new_work()
-        except OSError as error:
-            raise JailError(f"no work directory can be made: {error}") from error
-        try:
-            facts = Job(self._zygote, self.settings, request, work).run()
+            facts = Job(cell, self.settings, request).run()
         finally:
-            os.close(work)
+            cell.close()
             self._tidy()
         left = verdict.left_behind(facts)
         if left:  # cannot happen under the filter
             log.error("jail of %s: a job left %s behind", self.runtime.name, left)
             self._discard()
         return verdict.judge(facts, self.settings)
+
+    def _cell_for(self, caps: dict[str, int]) -> Cell:
+        """The cell that is ready when it fits, else a new one."""
+        cell = self._cell
+        if cell is not None and cell.fits(caps):
+            self._cell = None
+            return cell
+        if cell is not None:
+            cell.kill()
+            cell.ended()
+            self._empty_cell()
+        return self._new_cell(caps)
+
+    def _new_cell(self, caps: dict[str, int]) -> Cell:
+        assert self._folder is not None
+        if self._zygote is None or self._zygote.worn(self.settings):
+            self._discard()
+            self._zygote = self._new_zygote()
+        try:
+            work = self._folder.new_work()
+        except OSError as error:
+            raise JailError(f"no work directory can be made: {error}") from error
+        return Cell(self._zygote, caps, work)
+
+    def _empty_cell(self) -> None:
+        """Kill what waits for a job, and forget it."""
+        if self._cell:
+            self._cell.child.kill()
+            self._cell.close()
+            self._cell = None
+            self._tidy()
 
     def _tidy(self) -> None:
         assert self._folder is not None
@@ -224,11 +267,9 @@ class Jail:
         if left:
             raise JailError(f"a job left files behind: {', '.join(left)}")
 
-    def _replace(self) -> None:
-        self._discard()
-        self._zygote = self._new_zygote()
-
     def _discard(self) -> None:
+        """End the zygote, and with it what waits for a job."""
+        self._empty_cell()
         if self._zygote:
             self._zygote.kill()
             self._zygote = None

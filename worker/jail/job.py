@@ -6,19 +6,18 @@ import contextlib
 import math
 import os
 import select
-import socket
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from worker.jail import frames, workdir
+from worker.jail.cell import Cell
 from worker.jail.settings import JailSettings
-from worker.jail.zygote import Child, Ended, Zygote, ZygoteLostError
+from worker.jail.zygote import Child, Ended, ZygoteLostError
 
 _TICK_S = 0.05  # how often threads and disk of a running job are counted
 _LOCK_TIMEOUT_S = 20.0
 _ENDING_S = 0.5  # between a dying process closing its descriptors and being dead
-_BUFFER = 4 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,11 @@ def cpu_limit_s(timeout_s: float) -> int:
 
 
 class Job:
-    """Runs one request in a child of `zygote` whose work directory is `work`."""
+    """Runs one request in a cell that has its limits."""
 
-    def __init__(self, zygote: Zygote, settings: JailSettings, request: Request, work: int) -> None:
-        self._zygote, self._settings, self._request, self._work = zygote, settings, request, work
+    def __init__(self, cell: Cell, settings: JailSettings, request: Request) -> None:
+        self._cell, self._settings, self._request = cell, settings, request
+        self._socket, self._output = cell.socket, cell.output
         self._token = frames.new_token()
         self._reader = frames.ResultReader(self._token, max_head=request.max_head, max_body=request.max_body)
         self._output_bytes = 0
@@ -78,37 +78,20 @@ class Job:
         self._broken: str | None = None
 
     def run(self) -> Facts:
-        """Fork, wait for the lock, hand over the job, watch it, kill it, wait until it is reaped.
+        """Wait for the lock, hand over the job, watch it, kill it, wait until it is reaped.
 
         Raises ZygoteLostError when the zygote or the lock-down failed, before or after the job ran.
         """
-        with contextlib.ExitStack() as stack:
-            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            stack.callback(self._socket.close)
-            for end in (self._socket, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-            self._output, write_end = os.pipe()
-            stack.callback(os.close, self._output)
-            os.set_blocking(self._output, False)
-            try:
-                child = self._zygote.fork(
-                    limits(self._request, self._settings), [theirs.fileno(), write_end, self._work]
-                )
-            finally:
-                theirs.close()
-                os.close(write_end)
-            stack.callback(child.close)
-            try:
-                self._hand_over()
-                began = time.monotonic()
-                self._watch(child)
-                wall_ms = (time.monotonic() - began) * 1000
-            finally:
-                child.kill()
-                child.wait()
-            ended = self._zygote.ended()
-            self._drain()
-            self._after_death()
+        try:
+            self._hand_over()
+            began = time.monotonic()
+            self._watch(self._cell.child)
+            wall_ms = (time.monotonic() - began) * 1000
+        finally:
+            self._cell.kill()
+        ended = self._cell.ended()
+        self._drain()
+        self._after_death()
         return Facts(
             self._request.kind,
             ended,
@@ -189,7 +172,7 @@ class Job:
         settings = self._settings
         held = workdir.unlinked_bytes(pid)
         used, inodes = workdir.usage(
-            self._work, stop_bytes=settings.work_bytes - held, stop_inodes=settings.work_inodes
+            self._cell.work, stop_bytes=settings.work_bytes - held, stop_inodes=settings.work_inodes
         )
         if used + held > settings.work_bytes or inodes > settings.work_inodes:
             self._killed_for = "disk"

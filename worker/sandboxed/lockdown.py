@@ -59,6 +59,7 @@ def _handle(path: Path) -> int:
 class Lockdown:
     """What a zygote prepares once so that locking a child is a handful of system calls."""
 
+    zygote: int  # process id of the parent
     abi: int
     rules: tuple[tuple[int, int], ...]  # O_PATH descriptors with the rights on them
     seccomp: kernel.SeccompFilter | None
@@ -71,6 +72,7 @@ class Lockdown:
             rights[path] = READ if path.is_dir() else kernel.READ_FILE
         known = kernel.MACHINE in {"x86_64", "aarch64"}
         return cls(
+            zygote=os.getpid(),
             abi=kernel.landlock_abi(),
             rules=tuple((_handle(path), allowed) for path, allowed in rights.items() if path.exists()),
             seccomp=kernel.SeccompFilter(seccomp_filter.build(kernel.MACHINE)) if known else None,
@@ -90,6 +92,8 @@ class Lockdown:
         """A session of its own, that ends with the zygote; first to go when the machine runs out of memory."""
         os.setsid()
         kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != self.zygote:  # it ended before it could take us along
+            raise ProcessLookupError("the zygote is gone")
         Path("/proc/self/oom_score_adj").write_bytes(b"1000")
 
     def limit(self, caps: dict[str, Any]) -> None:
