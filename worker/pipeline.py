@@ -231,16 +231,17 @@ class Engine:
     ) -> Iterator[tuple[WorkItem, ItemResult]]:
         """Render a few items, extract their features together, then finish one after the other."""
         drawn: list[tuple[WorkItem, Render | Exception]] = []
+        assert reference.chart is not None
+        specs = plan.specs(reference.chart)
         for item in items:
             try:
-                drawn.append((item, self._render(item.code, chunk.runtime, plan, chunk.limits)))
+                drawn.append((item, self._render(item.code, chunk.runtime, plan, chunk.limits, specs)))
             except Exception as error:
                 log.exception("render failed", key=item.key)
                 drawn.append((item, error))
         try:
-            assert reference.chart is not None
             charts = [render.chart for _, render in drawn if isinstance(render, Render) and render.chart is not None]
-            self._add_features([chart for chart in charts if chart is not None], plan.specs(reference.chart))
+            self._add_features([chart for chart in charts if chart is not None], specs)
         except Exception as error:
             log.exception("features failed", reference=chunk.reference)
             drawn = [(item, error) for item, _ in drawn]
@@ -308,25 +309,48 @@ class Engine:
 
     # --- execution ----------------------------------------------------------------------------
 
-    def _render(self, code: str, runtime: str, plan: _Plan, limits: Limits) -> Render:
+    def _render(self, code: str, runtime: str, plan: _Plan, limits: Limits, specs: Sequence[FeatureSpec]) -> Render:
         """Execute code (or find it in the cache) and check what it drew. Raises JailError."""
-        checked = plan.profile.check_integrity
+        checked, partial = plan.profile.check_integrity, plan.needs.partial
         key = _digest("code", code, runtime, plan.needs.model_dump_json(), limits.model_dump_json(), str(checked))
         known = self._renders.get(key)
         if known is not None:
             known.cached = True
             return known
-        outcome = self._run(runtime, code, plan.needs, limits)
+        early: list[Render] = []
+
+        def meanwhile(outcome: Outcome) -> None:
+            """Check and look at the picture while the process that drew it dies."""
+            with tracing.span("features"):
+                render = self._checked(outcome, code, checked, partial)
+                if render.chart is not None and self._extractor.batch == 1:
+                    self._add_features([render.chart], specs)
+            early.append(render)
+
+        outcome = self._run(runtime, code, plan.needs, limits, meanwhile)
         if outcome.denied and self.denied is not None:
             self.denied(outcome.denied)
-        render = self._checked(outcome, code, checked, partial=plan.needs.partial)
+        render = early[-1] if early else None
+        if render and render.outcome.status is outcome.status and render.outcome.pixels is outcome.pixels:
+            render.outcome = outcome
+        else:
+            render = self._checked(outcome, code, checked, partial)
         if outcome.status is not Status.TIMEOUT:  # a busy machine may let it pass next time
             self._renders.put(key, render, render.size)
         return render
 
-    def _run(self, runtime: str, code: str, needs: Needs, limits: Limits) -> Outcome:
+    def _run(
+        self,
+        runtime: str,
+        code: str,
+        needs: Needs,
+        limits: Limits,
+        meanwhile: Callable[[Outcome], None] | None = None,
+    ) -> Outcome:
         with tracing.span("jail", runtime=runtime) as span:
-            outcome = self._jail(runtime).run(code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
+            outcome = self._jail(runtime).run(
+                code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb, meanwhile=meanwhile
+            )
             span.note("status", outcome.status.value)
         return outcome
 

@@ -38,7 +38,7 @@ def test_a_request_is_one_trace_through_the_queue(tmp_path: Path, mark: str) -> 
             return {name: [span for span in mine if span["name"] == name] for name in {span["name"] for span in mine}}
 
         deadline = time.monotonic() + 60
-        while set(found()) != {"POST /v1/rewards", "queue", "chunk", "jail", "score"}:
+        while set(found()) != {"POST /v1/rewards", "queue", "chunk", "jail", "features", "score"}:
             assert time.monotonic() < deadline, sorted(found())
             time.sleep(0.1)
         by_name = found()
@@ -50,7 +50,10 @@ def test_a_request_is_one_trace_through_the_queue(tmp_path: Path, mark: str) -> 
         assert {span["parent_id"] for span in by_name[name]} == {request["context"]["span_id"]}
     for name in ("jail", "score"):
         assert {span["parent_id"] for span in by_name[name]} <= ids
-    assert len(by_name["score"]) == 2 and len(by_name["jail"]) >= 2
+    jails = {span["context"]["span_id"] for span in by_name["jail"]}
+    assert {span["parent_id"] for span in by_name["features"]} <= jails
+    assert len(by_name["score"]) == len(by_name["features"]) == 2
+    assert len(by_name["jail"]) >= 2
     assert {span["attributes"]["status"] for span in by_name["jail"]} == {"ok"}
     names = {span["resource"]["attributes"]["service.name"] for spans_ in by_name.values() for span in spans_}
     assert names == {"chartreward-api", "chartreward-worker"}

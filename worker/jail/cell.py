@@ -1,4 +1,4 @@
-"""A process forked and locked for one job, which may not be known yet: work directory, limits, and the job's two pipes."""
+"""A process forked and locked for one job that need not be known yet: its limits, work directory, socket and output."""
 
 from __future__ import annotations
 
@@ -43,13 +43,9 @@ class Cell:
         """Whether a job under these limits may have it: they are in force already, and it is alive."""
         return limits == self.limits and not self.child.ends_within(0)
 
-    def kill(self) -> None:
-        """Kill the child and wait until every thread of it is dead. Raises ZygoteLostError."""
-        self.child.kill()
-        self.child.wait()
-
     def ended(self) -> Ended:
-        """How the child ended, once it is dead. Raises ZygoteLostError."""
+        """Once it was killed: wait until every thread of it is dead; how it ended. Raises ZygoteLostError."""
+        self.child.wait()
         return self._zygote.ended()
 
     def close(self) -> None:

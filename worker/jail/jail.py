@@ -8,6 +8,8 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from chartreward.messages import Needs
@@ -113,9 +115,19 @@ class Jail:
         return self._zygote.rss_mb if self._zygote else 0.0
 
     def run(
-        self, code: str, *, needs: Needs | None = None, timeout_s: float | None = None, memory_mb: int | None = None
+        self,
+        code: str,
+        *,
+        needs: Needs | None = None,
+        timeout_s: float | None = None,
+        memory_mb: int | None = None,
+        meanwhile: Callable[[Outcome], None] | None = None,
     ) -> Outcome:
-        """Execute chart code and draw its figure. Raises JailError when the jail itself fails twice in a row."""
+        """Execute chart code and draw its figure. Raises JailError when the jail itself fails twice in a row.
+
+        `meanwhile` is called while the process dies, with the outcome that the answer will have unless something turns
+        up until it is dead; only its status, error, picture and description count.
+        """
         settings, wanted = self.settings, needs or Needs()
         options = {
             "dpi": settings.dpi,
@@ -127,7 +139,7 @@ class Jail:
             body = code.encode("utf-8")
         except UnicodeEncodeError as error:
             return Outcome(Status.SYNTAX_ERROR, ItemError(type="UnicodeEncodeError", message=str(error)))
-        return self._serve(self._request("code", body, options, timeout_s, memory_mb))[0]
+        return self._serve(self._request("code", body, options, timeout_s, memory_mb), meanwhile)[0]
 
     def decode(self, image: bytes) -> Outcome:
         """Pixels of a PNG, JPEG or WebP picture, decoded inside the jail. Whatever goes wrong is `bad_reference`."""
@@ -199,24 +211,34 @@ class Jail:
         assert self._folder is not None
         return Zygote(self.runtime, self.settings, self._folder.config, self._uid)
 
-    def _serve(self, request: Request) -> tuple[Outcome, Reply | None]:
+    def _serve(
+        self, request: Request, meanwhile: Callable[[Outcome], None] | None = None
+    ) -> tuple[Outcome, Reply | None]:
         """Run one request; once more in a fresh zygote when the zygote failed."""
         with self._lock:
             if self._folder is None:
                 raise JailError("the jail is not started")
             for attempt in (1, 2):
                 try:
-                    return self._once(request)
+                    return self._once(request, meanwhile)
                 except ZygoteLostError as error:
                     log.warning("jail of %s: %s (attempt %d)", self.runtime.name, error, attempt)
                     lost = error
                     self._discard()
             raise JailError(f"the zygote of {self.runtime.name} failed twice: {lost}")
 
-    def _once(self, request: Request) -> tuple[Outcome, Reply | None]:
+    def _once(self, request: Request, meanwhile: Callable[[Outcome], None] | None) -> tuple[Outcome, Reply | None]:
         cell = self._cell_for(limits(request, self.settings))
+        job = Job(cell, self.settings, request)
         try:
-            facts = Job(cell, self.settings, request).run()
+            try:
+                job.run()
+                claim = job.claim() if meanwhile else None
+                claimed = verdict.judge(claim, self.settings) if claim else None
+                if meanwhile and claimed:
+                    meanwhile(claimed[0])
+            finally:
+                facts = job.end()
         finally:
             cell.close()
             self._tidy()
@@ -224,6 +246,8 @@ class Jail:
         if left:  # cannot happen under the filter
             log.error("jail of %s: a job left %s behind", self.runtime.name, left)
             self._discard()
+        if claimed and verdict.stands(facts):
+            return replace(claimed[0], peak_mb=facts.ended.peak_mb, output_bytes=facts.output_bytes), claimed[1]
         return verdict.judge(facts, self.settings)
 
     def _cell_for(self, caps: dict[str, int]) -> Cell:
@@ -233,7 +257,7 @@ class Jail:
             self._cell = None
             return cell
         if cell is not None:
-            cell.kill()
+            cell.child.kill()
             cell.ended()
             self._empty_cell()
         return self._new_cell(caps)

@@ -76,22 +76,35 @@ class Job:
         self._output_bytes = 0
         self._killed_for: str | None = None
         self._broken: str | None = None
+        self._wall_ms = 0.0
 
-    def run(self) -> Facts:
-        """Wait for the lock, hand over the job, watch it, kill it, wait until it is reaped.
+    def run(self) -> None:
+        """Wait for the lock, hand over the job, watch it until it answers or breaks a limit; then kill it.
 
-        Raises ZygoteLostError when the zygote or the lock-down failed, before or after the job ran.
+        Raises ZygoteLostError when the lock-down failed. `end` must follow in any case.
         """
         try:
             self._hand_over()
             began = time.monotonic()
             self._watch(self._cell.child)
-            wall_ms = (time.monotonic() - began) * 1000
+            self._wall_ms = (time.monotonic() - began) * 1000
         finally:
-            self._cell.kill()
+            self._cell.child.kill()
+
+    def claim(self) -> Facts | None:
+        """What is known while the process dies, when it has answered; it may still turn out to be worthless."""
+        if self._broken or self._killed_for or not self._reader.complete:
+            return None
+        return self._facts(Ended(status=0, cpu_s=0.0, peak_mb=0.0, strays=0, segments=0))
+
+    def end(self) -> Facts:
+        """Wait until the process is dead and reaped. Raises ZygoteLostError when it, or the zygote, does not end."""
         ended = self._cell.ended()
         self._drain()
         self._after_death()
+        return self._facts(ended)
+
+    def _facts(self, ended: Ended) -> Facts:
         return Facts(
             self._request.kind,
             ended,
@@ -102,7 +115,7 @@ class Job:
             cpu_limit_s(self._request.timeout_s),
             self._request.memory_mb,
             bool(self._request.options.get("partial")),
-            wall_ms,
+            self._wall_ms,
         )
 
     def _hand_over(self) -> None:
