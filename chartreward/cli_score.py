@@ -144,7 +144,8 @@ def _local(job: _Job) -> _Scored:
         import structlog
 
         from worker.jail import JailError
-        from worker.pipeline import Engine, EngineError
+        from worker.jails import EngineError
+        from worker.pipeline import Engine
         from worker.settings import WorkerSettings
         from worker.vision.weights import WeightsError
     except ImportError as error:

@@ -35,7 +35,8 @@ from chartreward.profiles import needs_of
 from chartreward.profiles.options import options_of
 from worker import integrity
 from worker.cache import ByteCache
-from worker.jail import Jail, JailError, JailSettings, Outcome, Runtime
+from worker.jail import JailError, Outcome
+from worker.jails import EngineError, Jails
 from worker.reward import Reward, SignalMissingError, blank, combine, failure
 from worker.settings import WorkerSettings
 from worker.similarity import Chart, Signal, available_signals
@@ -46,10 +47,6 @@ log = structlog.get_logger(__name__)
 
 RESNET = "resnet18"
 BUNDLED = "efficientnet_lite0"
-
-
-class EngineError(Exception):
-    """The engine cannot start: the sandbox leaks, or the configuration is wrong."""
 
 
 def _default_backbone(settings: WorkerSettings) -> str:
@@ -106,18 +103,18 @@ class _Plan:
 class Engine:
     """Scores chunks of items that share a reference, a profile and a runtime.
 
-    One thread at a time uses an engine; it owns one jail a runtime. `renders` receives (sha256, PNG bytes) of pictures
+    One thread at a time uses an engine; it owns its jails. `renders` receives (sha256, PNG bytes) of pictures
     that results point to, `denied` the operation that the sandbox denied a code.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, jails: Jails | None = None) -> None:
         self.settings = settings
+        self._jails = jails or Jails(settings)
         self.renders: Callable[[str, bytes], None] | None = None
         self.denied: Callable[[str], None] | None = None
         self.default_backbone = _default_backbone(settings)
         self.backbones: dict[str, Backbone] = {}
         self.signals: dict[str, Signal] = {}
-        self._jails: dict[str, Jail] = {}
         self._renders: ByteCache[Render] = ByteCache(settings.render_cache_mb * 1_000_000)
         self._references: ByteCache[Render] = ByteCache(settings.reference_cache_mb * 1_000_000)
         self._lock = threading.Lock()
@@ -131,57 +128,20 @@ class Engine:
         self._extractor = FeatureExtractor(self.backbones, batch=batch)
         self.signals = available_signals(self.backbones, self.settings.judge)
         self._read_lines = ocr.LineReader(self.settings.torch_threads) if ocr.installed() else None
-        if not self.settings.runtimes:
-            raise EngineError("no runtime found: `make setup` builds .runtimes/, or set CHARTREWARD_RUNTIMES")
-        self._jail(next(iter(self.settings.runtimes)))
-
-    def _jail(self, name: str) -> Jail:
-        """The jail of a runtime. The default's opens at the start, any other's when it is first asked for."""
-        jail = self._jails.get(name)
-        if jail is None:
-            python = self.settings.runtimes.get(name)
-            if python is None:
-                raise EngineError(f"this worker has no runtime {name!r}; it has {', '.join(self.settings.runtimes)}")
-            jail = self._jails[name] = self._open(Runtime(name, python))
-        return jail
-
-    def _open(self, runtime: Runtime) -> Jail:
-        settings = self.settings
-        jail = Jail(
-            runtime,
-            JailSettings(
-                timeout_s=settings.timeout_s,
-                memory_mb=settings.memory_mb,
-                dpi=settings.dpi,
-                max_pixels=settings.max_pixels,
-                max_figures=settings.max_figures,
-                output_bytes=settings.max_output_kb * 1024,
-                work_bytes=settings.max_work_mb * 1_048_576,
-                work_inodes=settings.max_work_files,
-                threads=settings.max_threads,
-                open_files=settings.max_open_files,
-                reduced=settings.jail_reduced,
-            ),
-        )
-        jail.start()
-        return jail
+        self._jails.get()
 
     def make_ready(self) -> None:
         """To be called when there is nothing to do: the next job's process is forked and locked before it comes."""
-        for jail in self._jails.values():
-            jail.make_ready()
+        self._jails.make_ready()
 
     def close(self) -> None:
         """Stop the jails."""
-        for jail in self._jails.values():
-            jail.close()
-        self._jails.clear()
+        self._jails.close()
 
     @property
     def level(self) -> str:
         """`full`, or `reduced: <why>` when any jail is."""
-        levels = [jail.level for jail in self._jails.values()]
-        return next((level for level in levels if level != "full"), "full")
+        return self._jails.level
 
     @property
     def signal_names(self) -> list[str]:
@@ -348,7 +308,7 @@ class Engine:
         meanwhile: Callable[[Outcome], None] | None = None,
     ) -> Outcome:
         with tracing.span("jail", runtime=runtime) as span:
-            outcome = self._jail(runtime).run(
+            outcome = self._jails.get(runtime).run(
                 code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb, meanwhile=meanwhile
             )
             span.note("status", outcome.status.value)
@@ -392,7 +352,7 @@ class Engine:
         except binascii.Error as error:
             message = ItemError(type="Base64", message=f"the reference's image is not base64: {error}")
             return Render(_failed(message), None, Integrity(), blank=False)
-        outcome = self._jail(runtime).decode(data)
+        outcome = self._jails.get(runtime).decode(data)
         if outcome.pixels is None:
             return Render(outcome, None, Integrity(), blank=False)
         chart = Chart(outcome.pixels, None, read_lines=self._read_lines)

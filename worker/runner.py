@@ -320,6 +320,17 @@ def configure_logs(level: str) -> None:
     logging.getLogger("rq").setLevel(logging.WARNING)
 
 
+def _engine(settings: WorkerSettings) -> ScoringEngine:
+    """The real one. Its zygote warms up while what scores is imported."""
+    from worker.jails import Jails
+
+    jails = Jails(settings)
+    jails.begin()
+    from worker.pipeline import Engine
+
+    return Engine(settings, jails)
+
+
 def run(
     name: str, settings: WorkerSettings, make_engine: Callable[[WorkerSettings], ScoringEngine] | None = None
 ) -> int:
@@ -332,11 +343,7 @@ def run(
     beat = Heartbeat(name, settings, EXIT_STALLED)
     beat.start()
     try:
-        if make_engine is None:
-            from worker.pipeline import Engine
-
-            make_engine = Engine
-        engine = make_engine(settings)
+        engine = make_engine(settings) if make_engine else _engine(settings)
         engine.start()
     except Exception as error:
         beat.state = "refused"

@@ -179,7 +179,7 @@ def test_our_own_failure_is_never_a_reward(engine: Engine, monkeypatch: pytest.M
         raise JailError("the zygote died")
 
     score(engine, CHART)  # the reference is known from here on
-    monkeypatch.setattr(engine._jails["mpl38"], "run", broken)
+    monkeypatch.setattr(engine._jails.get("mpl38"), "run", broken)
     (result,) = score(engine, CHART + "\n# unseen")
     assert result.status is Status.WORKER_ERROR and result.reward is None
     assert result.error is not None and "zygote" in result.error.message

@@ -29,7 +29,7 @@ ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this siz
 POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
 WORTH_COLLAPSING = 384  # small pages present of a huge page's 512; the rest would be filled with zeros
 SMALLEST, LARGEST = 48, 512  # bytes of an object that comes from an arena; `bytes` needs 33 at least
-ARENAS = 64  # about what the libraries fill; those left empty would only be held in memory
+ARENAS = 56  # about what the libraries fill; those left empty would only be held in memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
