@@ -19,19 +19,20 @@ from worker.jail import Jail, Outcome
 WHO = "import os\nraise ValueError(os.getpid())"
 
 
-@pytest.fixture(scope="module")
-def own() -> Iterator[Jail]:
-    with Jail(RUNTIME, SETTINGS) as one:
-        for _ in range(3):  # after its second job a zygote learns from children of its own
-            one.run(BENIGN)
-        yield one
-
-
 @pytest.fixture
-def warm(own: Jail) -> Iterator[Jail]:
-    yield own
-    own.run(BENIGN)  # takes what the test left ready
-    assert waiting(own) == []
+def warm(jail: Jail) -> Iterator[Jail]:
+    for _ in range(3):  # after its second job a zygote learns from children of its own
+        jail.run(BENIGN)
+    yield jail
+    jail.run(BENIGN)  # takes what the test left ready
+    assert waiting(jail) == []
+
+
+@pytest.fixture(scope="module")
+def spare() -> Iterator[Jail]:
+    """One whose zygote may be killed, and whose jobs may print little."""
+    with Jail(RUNTIME, replace(SETTINGS, output_bytes=50_000)) as one:
+        yield one
 
 
 def waiting(jail: Jail) -> list[psutil.Process]:
@@ -103,14 +104,14 @@ def test_one_that_died_while_it_waited_costs_nothing(warm: Jail) -> None:
     assert warm._zygote.pid == zygote
 
 
-def test_one_whose_zygote_died_costs_a_new_zygote() -> None:
-    with Jail(RUNTIME, SETTINGS) as jail:
-        jail.make_ready()
-        (ready,) = waiting(jail)
-        assert jail._zygote is not None
-        psutil.Process(jail._zygote.pid).kill()  # at any moment: the child may not be locked yet
-        assert gone(ready)
-        assert jail.run(BENIGN).status == "ok"
+def test_one_whose_zygote_died_costs_a_new_zygote(spare: Jail) -> None:
+    spare.run(BENIGN)
+    spare.make_ready()
+    (ready,) = waiting(spare)
+    assert spare._zygote is not None
+    psutil.Process(spare._zygote.pid).kill()  # at any moment: the child may not be locked yet
+    assert gone(ready)
+    assert spare.run(BENIGN).status == "ok"
 
 
 def test_pictures_and_the_self_test_use_it_too(warm: Jail) -> None:
@@ -189,11 +190,10 @@ def test_work_done_while_a_process_dies_sees_what_the_outcome_will_be(warm: Jail
         ("os.write(1, b'x' * 60_000)\nos.write(3, frame)", "output_limit"),
     ],
 )
-def test_a_claim_that_turns_out_to_be_worthless_is_not_kept(ending: str, status: str) -> None:
+def test_a_claim_that_turns_out_to_be_worthless_is_not_kept(spare: Jail, ending: str, status: str) -> None:
     forged = "frame = frame_of({'status': 'ok', 'width': 6, 'height': 4, 'description': described()}, b'abc' * 24)\n"
     seen: list[Outcome] = []
-    with Jail(RUNTIME, replace(SETTINGS, output_bytes=50_000)) as jail:
-        outcome = jail.run(PRELUDE + FORGE + forged + ending + "\nos._exit(0)", meanwhile=seen.append)
+    outcome = spare.run(PRELUDE + FORGE + forged + ending + "\nos._exit(0)", meanwhile=seen.append)
     assert outcome.status == status
     assert outcome.pixels is None
     assert [one.status for one in seen] in (["ok"], []), "it may have been caught before anybody looked"
