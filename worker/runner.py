@@ -10,6 +10,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import distributions
 from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar, cast
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 EXIT_REFUSED = 78  # the engine cannot start here: configuration, or a sandbox that leaks
 EXIT_STALLED = 70  # no progress: the worker ended itself
 REFERENCES_KEPT = 32
+CHART_LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn")
 SLICE_S = 1.0  # a chunk of slow items lets others have their turn after this
 
 _current: ChartWorker | None = None
@@ -296,9 +298,12 @@ def _facts(engine: ScoringEngine, info: WorkerInfo, settings: WorkerSettings) ->
 
 
 def _versions(python: Path) -> str:
-    """`matplotlib 3.8.4, numpy 1.26.4, ...` of a runtime."""
-    names = ("matplotlib", "numpy", "pandas", "seaborn")
-    code = f"from importlib.metadata import version as v; print(', '.join(n + ' ' + v(n) for n in {names}))"
+    """`matplotlib 3.8.4, numpy 1.26.4, ...` of a runtime: read from its environment, else told by its interpreter."""
+    folders = [str(folder) for folder in python.parent.parent.glob("lib/python3*/site-packages")]
+    found = {one.name.lower(): one.version for one in distributions(path=folders)}
+    if set(CHART_LIBRARIES) <= set(found):  # a start of Python less
+        return ", ".join(f"{name} {found[name]}" for name in CHART_LIBRARIES)
+    code = f"from importlib.metadata import version as v; print(', '.join(n + ' ' + v(n) for n in {CHART_LIBRARIES}))"
     answer = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False)
     return answer.stdout.strip()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.jail.conftest import BENIGN, RUNTIME, SETTINGS
+from tests.jail.conftest import BENIGN, LEARN_AFTER, RUNTIME, SETTINGS
 from tests.jail.hostile import FORGE, PRELUDE
 from worker.jail import Jail, Outcome
 
@@ -21,7 +21,7 @@ WHO = "import os\nraise ValueError(os.getpid())"
 
 @pytest.fixture
 def warm(jail: Jail) -> Iterator[Jail]:
-    for _ in range(3):  # after its second job a zygote learns from children of its own
+    for _ in range(LEARN_AFTER + 1):  # a fresh zygote then learns from children of its own
         jail.run(BENIGN)
     yield jail
     jail.run(BENIGN)  # takes what the test left ready

@@ -29,7 +29,7 @@ import leftovers  # noqa: E402  # after its folder is on the path
 import privileges  # noqa: E402  # after its folder is on the path
 from lockdown import Lockdown, runtime_folders  # noqa: E402  # after its folder is on the path
 
-LEARN_AFTER = 2  # jobs: the self-test and a worker's canary, which a start waits for
+LEARN_AFTER = 3  # jobs: the self-test and the two charts of a canary, which a start waits for
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn", "networkx", "scipy", "pillow")
 
 
