@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -172,8 +171,7 @@ class Jail:
                 self._cell = self._new_cell(limits(self._request("code", b"", {}, None, None), self.settings))
             except (ZygoteLostError, JailError, OSError) as error:
                 log.warning("jail of %s: nothing is ready for the next job: %s", self.runtime.name, error)
-                with contextlib.suppress(JailError):
-                    self._discard()
+                self._discard()
 
     def close(self) -> None:
         """End the zygote and remove the jail's folder. May be called twice."""
@@ -274,12 +272,11 @@ class Jail:
         return Cell(self._zygote, caps, work)
 
     def _empty_cell(self) -> None:
-        """Kill what waits for a job, and forget it."""
+        """Kill what waits for a job, and forget it; its work directory goes when the next one is made."""
         if self._cell:
             self._cell.child.kill()
             self._cell.close()
             self._cell = None
-            self._tidy()
 
     def _tidy(self) -> None:
         assert self._folder is not None
