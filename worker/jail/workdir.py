@@ -106,16 +106,13 @@ def usage(folder: int, *, stop_bytes: int, stop_inodes: int) -> tuple[int, int]:
 
 def unlinked_bytes(pid: int) -> int:
     """Disk held by files the process has deleted but keeps open: the count above cannot see them."""
-    total, folder = 0, f"/proc/{pid}/fd"
-    try:
-        descriptors = os.listdir(folder)  # noqa: PTH208 (hot path)
-    except OSError:
-        return 0
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):
-            facts = os.stat(f"{folder}/{descriptor}")  # noqa: PTH116 (hot path)
-            if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
-                total += facts.st_blocks * 512
+    total = 0
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as descriptors:
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                facts = descriptor.stat()
+                if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
+                    total += facts.st_blocks * 512
     return total
 
 
