@@ -59,7 +59,7 @@ TextRole = Literal[
 MarkKind = Literal[
     "line",  # Line2D with a line
     "points",  # scatter, or Line2D with markers only
-    "bar",  # a BarContainer or a run of rectangles: data x, y (heights), base, width; orientation
+    "bar",  # a BarContainer: data x, y (heights), base, width; orientation; in three dimensions x, y, z of each end
     "wedge",  # pie: data theta1, theta2, r
     "area",  # fill_between, stackplot, fill, violin bodies: data x, y of the outline
     "image",  # imshow: data value (flattened, capped), shape
@@ -163,7 +163,7 @@ class Axes(Claim):
     facecolor: Color = "#ffffff"
     frame: bool = True
     colorbar: bool = Field(default=False, description="the axes of a colour bar")
-    twin: Place | None = Field(default=None, description="index of the axes this one lies on (twinx, twiny)")
+    twin: Place | None = Field(default=None, description="index of the axes it lies on (twinx, twiny, secondary_xaxis)")
     visible: bool = True
 
 

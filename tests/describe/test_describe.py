@@ -124,6 +124,37 @@ def test_three_dimensions(draw: Forker) -> None:
     assert drawn.marks("points")[0].data["z"] == [3]
     assert drawn.marks("surface")[0].visible
     assert drawn.strings("zlabel") == ["depth"]
+    labels = [text for role in ("xtick", "ytick", "ztick") for text in drawn.texts(role)]
+    assert len(labels) > 12 and all(text.visible for text in labels)
+
+
+def test_flat_bars_in_three_dimensions(draw: Forker) -> None:
+    drawn = draw(
+        "ax = plt.figure().add_subplot(projection='3d')\n"
+        "ax.bar([1, 2, 3], [4, 5, 6], zs=7, zdir='y', width=0.5, color='red', label='flat')\n"
+        "ax.bar([1, 2], [4, -5], zs=7, zdir='x', color='blue'); ax.bar([1], [4], zs=7, zdir='z', color='blue')"
+    )
+    red, across, lying = drawn.marks("bar")
+    assert red.data == {"x": [1, 2, 3], "y": [7, 7, 7], "z": [4, 5, 6]} and red.count == 3 and red.label == "flat"
+    assert across.data == {"x": [7, 7], "y": [1, 2], "z": [4, -5]}
+    assert lying.data == {"x": [1], "y": [4], "z": [7]}
+    assert red.colors == ["#ff0000"] and red.visible and len(drawn.marks()) == 3
+
+
+def test_axes_inside_axes(draw: Forker) -> None:
+    """A figure does not list axes that other axes hold."""
+    drawn = draw(
+        "fig, (a, b) = plt.subplots(1, 2); a.plot([1, 2])\n"
+        "inset = a.inset_axes([0.5, 0.1, 0.4, 0.3]); inset.bar([1, 2], [3, 4], color='red'); inset.set_title('zoom')\n"
+        "second = b.secondary_xaxis('top', functions=(lambda x: 2 * x, lambda x: x / 2)); second.set_xlabel('twice')\n"
+        "inset.inset_axes([0, 0, 0.5, 0.5]).set_xlabel('inmost')"
+    )
+    assert [axes.title for axes in drawn.axes] == ["", "", "zoom", "", ""]
+    assert [axes.twin for axes in drawn.axes] == [None, None, None, 1, None]
+    (bar,) = drawn.marks("bar")
+    assert bar.axes == 2 and bar.visible and drawn.strings("xlabel") == ["twice", "inmost"]
+    outside = next(axes for axes in drawn.axes if axes.x.label == "twice")
+    assert outside.x.visible and outside.x.limits == (0, 2)
 
 
 def test_dates(draw: Forker) -> None:

@@ -27,6 +27,18 @@ def golden() -> dict[str, str]:
 
 
 GOLDEN = golden()
+HERE = {  # what no reference of the corpus shows
+    "axes inside axes": (
+        "import matplotlib.pyplot as plt\nfig, ax = plt.subplots(1, 2)\nax[0].plot([1, 3, 2], label='a'); ax[0].legend()\n"
+        "b = ax[0].inset_axes([0.5, 0.1, 0.4, 0.3]); b.bar([1, 2], [3, 4], color='red'); b.set_title('zoom')\n"
+        "ax[1].bar(['x', 'y'], [3, 4]); ax[1].secondary_yaxis('right').set_ylabel('again')\n"
+    ),
+    "flat bars in space": (
+        "import matplotlib.pyplot as plt\nax = plt.figure().add_subplot(projection='3d')\n"
+        "ax.bar([1, 2, 3], [4, 5, 6], zs=7, zdir='y', color='red', label='a'); ax.legend()\n"
+        "ax.bar([1, 2], [4, 5], zs=9, zdir='y', color='blue')\n"
+    ),
+}
 CASES = [
     pytest.param(name, marks=() if index % EVERY == 0 else pytest.mark.slow)
     for index, name in enumerate(sorted(GOLDEN))
@@ -44,14 +56,23 @@ def profiles(engine: Engine) -> list[Profile]:
 @pytest.mark.skipif(not GOLDEN, reason="../shared/corpora is not here")
 @pytest.mark.parametrize("name", CASES)
 def test_a_reference_against_itself(engine: Engine, name: str) -> None:
+    earns_the_most(engine, name, GOLDEN[name])
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_chart_of_ours_against_itself(engine: Engine, name: str) -> None:
+    earns_the_most(engine, name, HERE[name])
+
+
+def earns_the_most(engine: Engine, name: str, code: str) -> None:
     for profile in profiles(engine):
         chunk = WorkChunk(
-            items=[WorkItem(key=name, code=GOLDEN[name])],
+            items=[WorkItem(key=name, code=code)],
             reference=name,
             profile=profile,
             runtime="mpl38",
             limits=Limits(timeout_s=60),
         )
-        ((_, result),) = list(engine.score(chunk, Reference(code=GOLDEN[name])))
+        ((_, result),) = list(engine.score(chunk, Reference(code=code)))
         assert result.status is Status.OK, result.error
         assert result.reward == pytest.approx(profile.range[1], abs=1e-6), (profile.name, result.signals)

@@ -8,6 +8,7 @@ import numpy as np
 from describe_marks import MarkReader
 from describe_texts import TextReader, axis_shown
 from describe_values import hexes, number, one_hex, over
+from matplotlib.axes._secondary_axes import SecondaryAxis
 from matplotlib.colors import to_rgba
 from matplotlib.legend import Legend
 
@@ -25,7 +26,8 @@ class Reader(TextReader, MarkReader):
         return [self.one_axes(axes) for axes in self.axes]
 
     def one_axes(self, axes: Any) -> dict[str, Any]:
-        box = self.box(axes.bbox) or (0.0, 0.0, 0.0, 0.0)
+        second = isinstance(axes, SecondaryAxis)  # an axis that lies on other axes as a twin does, without an area
+        box = self.box((axes._parent if second else axes).bbox) or (0.0, 0.0, 0.0, 0.0)
         projection = str(getattr(axes, "name", "rectilinear"))[:40]
         described: dict[str, Any] = {
             "box": box,
@@ -44,7 +46,7 @@ class Reader(TextReader, MarkReader):
             "visible": bool(axes.get_visible()) and self.inside(box),
         }
         for other in self.axes[: self.index[id(axes)]]:
-            if other is not axes and axes in axes._twinned_axes.get_siblings(other):
+            if axes._parent is other if second else axes in axes._twinned_axes.get_siblings(other):
                 described["twin"] = self.index[id(other)]
                 break
         return described

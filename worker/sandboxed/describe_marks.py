@@ -92,6 +92,8 @@ class MarkReader(Picture):
 
     def bars(self, place: int, container: Any) -> dict[str, Any] | None:
         """One bar series: x is the centre along the category axis, y the length, base its start."""
+        if all(hasattr(patch, "_segment3d") for patch in container):
+            return self.bars_in_space(place, container)
         patches = [patch for patch in container if isinstance(patch, Rectangle) and patch.get_visible()]
         if not patches:
             return None
@@ -115,6 +117,32 @@ class MarkReader(Picture):
             count=len(patches),
             data={"x": numbers(x), "y": numbers(y), "base": numbers(base), "width": numbers(width)},
             orientation="horizontal" if across else "vertical",
+            linewidth=number(patches[0].get_linewidth()),
+            hatch=patches[0].get_hatch(),
+        )
+
+    def bars_in_space(self, place: int, container: Any) -> dict[str, Any] | None:
+        """One series of flat bars in three-dimensional axes: their centres, and where each ends along its length."""
+        patches = [patch for patch in container if patch.get_visible()][:MAX_POINTS]
+        boxes = [box for box in map(self.extent, patches) if box]
+        if not boxes:
+            return None
+        corners: Any = np.array([np.asarray(patch._segment3d, dtype=float)[:4] for patch in patches])
+        ends = corners.mean(axis=1)
+        varying = np.ptp(corners, axis=1).any(axis=0)
+        length = int(np.flatnonzero(varying)[-1]) if varying.any() else 2  # across comes before along
+        ends[:, length] = corners[:, 2, length]  # the third corner of four lies opposite the first
+        whole = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+        return self.base(
+            "bar",
+            place,
+            patches[0],
+            whole,
+            label="" if str(container.get_label()).startswith("_") else str(container.get_label())[:4000],
+            colors=hexes([p.get_facecolor() for p in patches]),
+            edgecolors=hexes([p.get_edgecolor() for p in patches]),
+            count=len(patches),
+            data=dict(zip("xyz", (numbers(part) for part in ends.T), strict=True)),
             linewidth=number(patches[0].get_linewidth()),
             hatch=patches[0].get_hatch(),
         )

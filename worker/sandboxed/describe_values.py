@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgba
+from mpl_toolkits.mplot3d.axis3d import Axis as Axis3D
 
 # All within what chartreward.description accepts; a figure that has more is cut, and its description says so.
 MAX_POINTS = 2000
@@ -75,6 +76,24 @@ def over(color: Any, ground: str) -> str:
     return one_hex([alpha * tint + (1 - alpha) * below for tint, below in zip(tints, to_rgba(ground), strict=False)])
 
 
+def with_children(axes: Any) -> list[Any]:
+    """Axes, then those that they hold themselves (`inset_axes`, `secondary_xaxis`); their figure does not list these."""
+    every = {id(one): one for one in axes}
+    waiting = list(every.values())
+    while waiting and len(every) <= MAX_AXES:
+        inner = [one for one in waiting.pop(0).child_axes if id(one) not in every]
+        every |= {id(one): one for one in inner}
+        waiting += inner
+    return list(every.values())
+
+
+def ticks_in_space(axis: Axis3D) -> list[Any]:
+    """Of an axis in three dimensions: working them out again would put their labels where those of flat axes are."""
+    low, high = sorted(axis.get_view_interval())
+    reach = 1e-6 * (high - low)
+    return [tick for tick in axis.get_major_ticks() if low - reach <= tick.get_loc() <= high + reach]
+
+
 class Picture:
     """A drawn figure and where the picture lies on its canvas: `left`, `top` from the canvas's top left, in pixels."""
 
@@ -83,7 +102,7 @@ class Picture:
         self.left, self.top, self.width, self.height = left, top, width, height
         self.canvas_height = figure.bbox.height
         self.truncated = False
-        self.axes = list(figure.get_axes())
+        self.axes = with_children(figure.get_axes())
         if len(self.axes) > MAX_AXES:
             self.axes, self.truncated = self.axes[:MAX_AXES], True
         self.values, self.characters = MAX_VALUES, MAX_CHARACTERS
@@ -106,7 +125,7 @@ class Picture:
     def drawn_ticks(self, axis: Any) -> Any:
         """The ticks of an axis as drawn, asked for once: the axis works each of them out. Raises what it does."""
         if id(axis) not in self._ticks:
-            self._ticks[id(axis)] = axis._update_ticks()
+            self._ticks[id(axis)] = ticks_in_space(axis) if isinstance(axis, Axis3D) else axis._update_ticks()
         return self._ticks[id(axis)]
 
     def inside(self, box: Box) -> bool:

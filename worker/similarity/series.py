@@ -36,12 +36,13 @@ FAMILIES = {
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How values of one paired axes are compared: the kernel, its width, and the reference's extent in x and y."""
+    """How values of one paired axes are compared: the kernel, its width, and the reference's extent in x, y and z."""
 
     kernel: Kernel
     tolerance: float
     x: float
     y: float
+    z: float
 
     def similarity(self, ours: Floats, theirs: Floats, extent: float) -> Floats:
         """Elementwise in [0, 1].
@@ -66,7 +67,8 @@ def extent_of(axis: Axis) -> float:
 
 def scale_of(axes: Axes, kernel: Kernel, tolerance: float) -> Scale:
     """The scale of one reference axes."""
-    return Scale(kernel, tolerance, extent_of(axes.x), extent_of(axes.y))
+    x, y = extent_of(axes.x), extent_of(axes.y)
+    return Scale(kernel, tolerance, x, y, y if axes.z is None else extent_of(axes.z))
 
 
 def column(mark: Mark, *names: str) -> Floats | None:
@@ -115,7 +117,7 @@ def line_similarity(ours: Mark, theirs: Mark, scale: Scale) -> float:
     at = np.linspace(0.0, 1.0, SAMPLES)
     close = np.ones(SAMPLES)
     for dimension in range(width):
-        extent = scale.x if dimension == 0 else scale.y
+        extent = (scale.x, scale.y, scale.z)[dimension]
         close *= scale.similarity(_sampled(left[:, dimension], at), _sampled(right[:, dimension], at), extent)
     return float(close.mean())
 
@@ -132,7 +134,7 @@ def cloud_similarity(ours: Floats, theirs: Floats, scale: Scale) -> float:
     if len(ours) == 0 or len(theirs) == 0:
         return float(len(ours) == len(theirs))
     width = min(ours.shape[1], theirs.shape[1])
-    unit = np.array([scale.x, scale.y, scale.y])[:width]
+    unit = np.array([scale.x, scale.y, scale.z])[:width]
     left, right = ours[:, :width] / unit, theirs[:, :width] / unit
     reach = scale.tolerance if scale.kernel == "range" else 0.05
     near = [cKDTree(b).query(a)[0] for a, b in ((left, right), (right, left))]
@@ -152,7 +154,7 @@ def bars_similarity(ours: Mark, theirs: Mark, scale: Scale) -> float:
     left, right = tables
     across, along = (scale.y, scale.x) if theirs.orientation == "horizontal" else (scale.x, scale.y)
     if max(len(left), len(right)) > OPTIMAL_SIDE:
-        turned = Scale(scale.kernel, scale.tolerance, across, along)
+        turned = Scale(scale.kernel, scale.tolerance, across, along, scale.z)
         return cloud_similarity(left[:, :2], right[:, :2], turned)
     place = np.exp(-np.abs(left[:, None, 0] - right[None, :, 0]) / (0.1 * across))
     length = scale.similarity(left[:, None, 1], right[None, :, 1], along)
@@ -196,7 +198,7 @@ def mark_similarity(ours: Mark, theirs: Mark, scale: Scale) -> float:
     family = FAMILIES.get(theirs.kind)
     if FAMILIES.get(ours.kind) != family:
         return 0.0
-    if family == "bar":
+    if family == "bar" and not theirs.data.get("z"):
         return bars_similarity(ours, theirs, scale) if ours.orientation == theirs.orientation else 0.0
     if family == "wedge":
         return wedges_similarity(ours, theirs, scale)
