@@ -29,7 +29,8 @@ def golden() -> dict[str, str]:
 GOLDEN = golden()
 HERE = {  # what no reference of the corpus shows
     "axes inside axes": (
-        "import matplotlib.pyplot as plt\nfig, ax = plt.subplots(1, 2)\nax[0].plot([1, 3, 2], label='a'); ax[0].legend()\n"
+        "import matplotlib.pyplot as plt\nfig, ax = plt.subplots(1, 2)\n"
+        "ax[0].plot([1, 3, 2], label='a'); ax[0].legend()\n"
         "b = ax[0].inset_axes([0.5, 0.1, 0.4, 0.3]); b.bar([1, 2], [3, 4], color='red'); b.set_title('zoom')\n"
         "ax[1].bar(['x', 'y'], [3, 4]); ax[1].secondary_yaxis('right').set_ylabel('again')\n"
     ),

@@ -77,7 +77,7 @@ def over(color: Any, ground: str) -> str:
 
 
 def with_children(axes: Any) -> list[Any]:
-    """Axes, then those that they hold themselves (`inset_axes`, `secondary_xaxis`); their figure does not list these."""
+    """Axes, then those that they hold themselves (`inset_axes`, `secondary_xaxis`), unknown to their figure."""
     every = {id(one): one for one in axes}
     waiting = list(every.values())
     while waiting and len(every) <= MAX_AXES:
