@@ -24,6 +24,7 @@ import fonts
 import matplotlib.pyplot as plt
 import numpy as np
 import once
+import rectangles
 import shortcuts
 import ticks
 from drawing import Drawing, FigureTooLargeError, draw
@@ -214,6 +215,7 @@ def warm() -> None:
     """Import the chart libraries and draw figures that touch what is loaded late, so that children find it loaded."""
     fonts.install()
     once.install()
+    rectangles.install()
     shortcuts.install()
     ticks.install()
     main, argv = sys.modules["__main__"], sys.argv

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import once
 from matplotlib.colors import to_rgba
 from mpl_toolkits.mplot3d.axis3d import Axis as Axis3D
 
@@ -125,7 +126,7 @@ class Picture:
     def drawn_ticks(self, axis: Any) -> Any:
         """The ticks of an axis as drawn, asked for once: the axis works each of them out. Raises what it does."""
         if id(axis) not in self._ticks:
-            self._ticks[id(axis)] = ticks_in_space(axis) if isinstance(axis, Axis3D) else axis._update_ticks()
+            self._ticks[id(axis)] = ticks_in_space(axis) if isinstance(axis, Axis3D) else once.ticks_of(axis)
         return self._ticks[id(axis)]
 
     def inside(self, box: Box) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import describe
 import matplotlib as mpl
 import numpy as np
+import once
 import text_lines
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,7 +54,7 @@ def draw(figure: Figure, save_options: dict[str, Any], options: dict[str, Any]) 
     old_dpi = figure.dpi
     set_dpi(figure, dpi, forward=False)
     try:
-        with painted(figure, save_options):
+        with painted(figure, save_options), once.one_picture():
             pixels, left, top = rasterise(figure, canvas, box, save_options, max_pixels)
             height, width = pixels.shape[:2]
             rgb = flatten(pixels)

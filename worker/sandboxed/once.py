@@ -1,7 +1,8 @@
 """Lets matplotlib work out once what it works out several times for one picture: same numbers, less time.
 
 Ticks: `Axis.draw` and `Axis.get_tightbbox` ask for the ticks and for the boxes of their labels, and ask again when they
-place the axis label. Nothing that decides ticks changes in between, so the second time gets the first answer.
+place the axis label. Nothing that decides ticks changes in between, so the second time gets the first answer. While one
+picture is drawn and read (`one_picture`), it serves all of these calls, as long as the axis is where it was.
 Formatters and locators that are not matplotlib's own may count their calls; their axes are left alone.
 
 Text: where a text's lines lie within its box is asked for when it is placed, when it is drawn and when it is read. It
@@ -10,9 +11,10 @@ follows from the text's own properties and from a renderer, so the last answer h
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -32,23 +34,88 @@ def install() -> None:
         Text._get_layout = _layout_once(Text._get_layout)
 
 
+class _Answers:
+    """What an axis said last while one picture is drawn."""
+
+    def __init__(self, axis: Any) -> None:
+        self.axis, self.place = axis, _place(axis)
+        self.ticks: Any = None
+        self.boxes: Any = None
+        self.renderer: Any = None
+
+
+_picture: dict[int, _Answers] | None = None  # by the axis' id, while one picture is drawn
+
+
+@contextlib.contextmanager
+def one_picture() -> Iterator[None]:
+    """While a figure is drawn and read nothing but matplotlib changes it, so answers hold for as long as places do."""
+    global _picture
+    before, _picture = _picture, {}
+    try:
+        yield
+    finally:
+        _picture = before
+
+
+def ticks_of(axis: Any) -> Any:
+    """The ticks of an axis, as it drew them or worked out now. Raises what the axis does."""
+    known = None if _picture is None else _picture.get(id(axis))
+    if known is not None and known.ticks is not None and known.place == _place(axis):
+        return known.ticks
+    return axis._update_ticks()
+
+
+def _answers(axis: Any) -> _Answers:
+    """What is known of an axis; nothing yet where that could differ from what it would say now."""
+    if _picture is None or not _is_alone(axis):
+        return _Answers(axis)
+    known = _picture.get(id(axis))
+    if known is None or known.place != _place(axis):
+        known = _picture[id(axis)] = _Answers(axis)
+    return known
+
+
+def _is_alone(axis: Any) -> bool:
+    """Whether no other axis uses its locators and formatters, which remember for whom they worked last."""
+    shared = axis.axes._shared_axes[axis.axis_name]
+    return len(shared.get_siblings(axis.axes)) == 1 and all(one.axis is axis for one in _deciders(axis))
+
+
+def _place(axis: Any) -> tuple[Any, ...]:
+    """What decides an axis' ticks and their boxes, and changes while a picture is laid out."""
+    return (
+        *axis.get_view_interval(),
+        *axis.get_data_interval(),
+        *axis.axes.bbox.bounds,
+        axis.figure.dpi,
+        *_deciders(axis),
+        len(axis.majorTicks),
+        len(axis.minorTicks),
+    )
+
+
+def _deciders(axis: Any) -> tuple[Any, ...]:
+    return axis.major.locator, axis.minor.locator, axis.major.formatter, axis.minor.formatter
+
+
 def _ticks_once(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def wrapped(axis: Any, *args: Any, **options: Any) -> Any:
         if type(axis) not in AXES or not _is_plain(axis) or "_update_ticks" in vars(axis):
             return method(axis, *args, **options)
-        ticks: list[Any] = []
-        boxes: list[Any] = []
+        known = _answers(axis)
 
         def update_ticks() -> Any:
-            if not ticks:
-                ticks.append(type(axis)._update_ticks(axis))
-            return ticks[0]
+            if known.ticks is None:
+                known.ticks = type(axis)._update_ticks(axis)
+                known.place = _place(axis)  # its ticks are made now
+            return known.ticks
 
         def label_boxes(of: Any, renderer: Any = None) -> Any:
-            if not boxes:
-                boxes.append(type(axis)._get_ticklabel_bboxes(axis, of, renderer))
-            return boxes[0]
+            if known.boxes is None or known.renderer is not renderer:
+                known.boxes, known.renderer = type(axis)._get_ticklabel_bboxes(axis, of, renderer), renderer
+            return known.boxes
 
         axis._update_ticks, axis._get_ticklabel_bboxes = update_ticks, label_boxes
         try:
@@ -61,9 +128,9 @@ def _ticks_once(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_plain(axis: Any) -> bool:
     """Whether matplotlib alone decides the ticks: nothing of the code's own is asked for them."""
-    deciders = (axis.major.locator, axis.minor.locator, axis.major.formatter, axis.minor.formatter)
     return all(
-        type(one).__module__.startswith("matplotlib.") and not isinstance(one, FuncFormatter) for one in deciders
+        type(one).__module__.startswith("matplotlib.") and not isinstance(one, FuncFormatter)
+        for one in _deciders(axis)
     )
 
 
