@@ -19,6 +19,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
+import boxes
 import calls
 import fonts
 import matplotlib.pyplot as plt
@@ -214,6 +215,7 @@ def read_error(error: BaseException) -> dict[str, Any]:
 def warm() -> None:
     """Import the chart libraries and draw figures that touch what is loaded late, so that children find it loaded."""
     fonts.install()
+    boxes.install()
     once.install()
     rectangles.install()
     shortcuts.install()

@@ -32,7 +32,6 @@ def install() -> None:
     Artist.set_clip_path = _clip_path(Artist.set_clip_path)
     Path.iter_bezier = _beziers(Path.iter_bezier)
     Path.get_extents = _extents(Path.get_extents)
-    Bbox.from_extents = staticmethod(_from_extents(Bbox.from_extents))
 
 
 def _sides(rectangle: Any) -> tuple[float, float, float, float] | None:
@@ -115,16 +114,3 @@ def _extents(plain: Callable[..., Any]) -> Callable[..., Any]:
         return Bbox([corners.min(axis=0), corners.max(axis=0)])
 
     return get_extents
-
-
-def _from_extents(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Of four numbers, without reshaping them."""
-
-    @functools.wraps(plain)
-    def from_extents(*sides: Any, minpos: Any = None) -> Any:
-        if minpos is not None or len(sides) != 4 or any(type(side) not in NUMBERS for side in sides):
-            return plain(*sides, minpos=minpos)
-        x0, y0, x1, y1 = sides
-        return Bbox([[x0, y0], [x1, y1]])
-
-    return from_extents
