@@ -15,12 +15,14 @@ import text_lines
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 MAX_SIDE = 2**16
 
 # Private references: submitted code may swap the methods of these classes.
 print_figure = FigureCanvasBase.print_figure
 agg_draw, get_renderer = FigureCanvasAgg.draw, FigureCanvasAgg.get_renderer
+frombuffer = Image.frombuffer
 get_tightbbox, set_dpi = Figure.get_tightbbox, Figure._set_dpi
 
 
@@ -73,7 +75,7 @@ def draw(figure: Figure, save_options: dict[str, Any], options: dict[str, Any]) 
     if options.get("text_lines"):
         description["text_lines"] = text_lines.read(figure)
     figure.stale = False
-    return Drawing(width, height, rgb.tobytes(), description)
+    return Drawing(width, height, rgb, description)
 
 
 @contextlib.contextmanager
@@ -140,13 +142,13 @@ def check_size(width: float, height: float, max_pixels: int) -> None:
         )
 
 
-def flatten(rgba: Any) -> Any:
-    """RGBA rows over white, as RGB. Most figures are opaque: then it is a plain copy, channel by channel."""
+def flatten(rgba: Any) -> bytes:
+    """RGBA rows over white, as RGB. Most figures are opaque: then Pillow leaves out every fourth byte."""
     rgba = np.ascontiguousarray(rgba)
-    if rgba.size and rgba.view("<u4").min() < 0xFF000000:  # the alpha is the highest byte
+    if not rgba.size:
+        return b""
+    if rgba.view("<u4").min() < 0xFF000000:  # the alpha is the highest byte
         share = rgba[:, :, 3, None].astype(np.float32) / 255.0
-        return np.rint(rgba[:, :, :3] * share + 255.0 * (1.0 - share)).astype(np.uint8)
-    rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
-    for channel in range(3):  # three long strided copies; a copy of three bytes at a time takes four times as long
-        rgb[:, :, channel] = rgba[:, :, channel]
-    return rgb
+        return bytes(np.rint(rgba[:, :, :3] * share + 255.0 * (1.0 - share)).astype(np.uint8))
+    height, width = rgba.shape[:2]
+    return bytes(frombuffer("RGBA", (width, height), rgba, "raw", "RGBA", 0, 1).tobytes("raw", "RGB"))
