@@ -16,6 +16,7 @@ import os
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,10 @@ class Run:
         self.parts[part] = ways[part]()
 
     def _scaling(self) -> dict[str, Any]:
-        one, two = (served.throughput(self.scripts, "chartsimrl", workers)["per_s"] for workers in (1, 2))
+        seconds = Counter[int]()
+        for workers in (1, 2) * self.rounds:  # in turn, as the rates are
+            seconds[workers] += served.throughput(self.scripts, "chartsimrl", workers)["wall_s"]
+        one, two = (self.rounds * len(self.scripts) / seconds[workers] for workers in (1, 2))
         return {"one_per_s": one, "two_per_s": two, "ratio": two / one}
 
     def _decile(self) -> None:

@@ -49,16 +49,19 @@ class Plan:
     fields: dict[str, object] = field(default_factory=dict)
 
     def chunks(self, keys: list[str], most: int, workers: int) -> Iterator[WorkChunk]:
-        """Group work by reference into jobs of at most `most` items, smaller when workers would go without."""
+        """Group work by reference into jobs of at most `most` items, the last ones smaller: workers end together."""
         trace = tracing.carrier()
-        share = -(-len(keys) // max(1, 2 * workers))
-        size = max(1, min(most, share))
+        left = len(keys)
         groups: dict[str, list[str]] = {}
         for key in keys:
             groups.setdefault(self.work[key].reference, []).append(key)
         for reference, members in groups.items():
-            for start in range(0, len(members), size):
-                items = [WorkItem(key=key, code=self.work[key].code) for key in members[start : start + size]]
+            start = 0
+            while start < len(members):
+                share = -(-left // max(1, 2 * workers))
+                taken = members[start : start + min(most, share)]
+                start, left = start + len(taken), left - len(taken)
+                items = [WorkItem(key=key, code=self.work[key].code) for key in taken]
                 yield WorkChunk(
                     items=items,
                     reference=reference,

@@ -14,24 +14,34 @@ if TYPE_CHECKING:
 PLAIN = """
 from functools import lru_cache
 from types import FunctionType
-from matplotlib import artist, axis, cbook, font_manager, markers, text
+from matplotlib import artist, axis, bezier, cbook, font_manager, markers, patches, path, text, transforms
 changed = {
     axis.Axis: ("draw", "get_tightbbox", "_get_tick"), text.Text: ("_get_layout",), cbook: ("normalize_kwargs",),
-    artist.Artist: ("_update_props", "pchanged"), font_manager.FontProperties: ("copy",),
-    markers.MarkerStyle: ("_set_marker",),
+    artist.Artist: ("_update_props", "pchanged", "set_clip_path"), font_manager.FontProperties: ("copy",),
+    markers.MarkerStyle: ("_set_marker",), patches.Rectangle: ("get_patch_transform",),
+    path.Path: ("iter_bezier", "get_extents"), bezier.BezierSegment: ("axis_aligned_extrema",),
+    transforms.Bbox: ("union", "from_extents"), transforms.BboxBase: ("xmin", "xmax", "ymin", "ymax"),
+    font_manager.FontManager: ("_find_fonts_by_props",),
 }
+put_back = 0
 for owner, names in changed.items():
     for name in names:
-        ours = getattr(owner, name)
-        if type(ours.__globals__.get("install")) is FunctionType:
-            setattr(owner, name, ours.__wrapped__)
+        ours = vars(owner).get(name)  # later versions have some of them elsewhere
+        function = ours.fget if type(ours) is property else getattr(owner, name)
+        if ours is not None and type(function.__globals__.get("install")) is FunctionType:
+            plain = function.__wrapped__
+            kind = type(ours) if type(ours) in (property, staticmethod) else lambda one: one
+            setattr(owner, name, kind(plain))
+            put_back += 1
+assert put_back in (2, sum(map(len, changed.values())))  # of later versions only two are replaced
 ours = font_manager._get_font.__wrapped__
 plain = FunctionType(ours.__code__, vars(font_manager))
 plain.__kwdefaults__ = ours.__kwdefaults__
 font_manager._get_font = lru_cache(64)(plain)
 assert type(font_manager.get_font(font_manager.findfont("DejaVu Sans")).fname) is str
 assert "install" not in axis.Axis.draw.__globals__ and "install" not in markers.MarkerStyle._set_marker.__globals__
-del artist, axis, cbook, font_manager, markers, text, changed, owner, names, name, ours, plain, lru_cache, FunctionType
+del artist, axis, bezier, cbook, font_manager, markers, patches, path, text, transforms, changed, owner, names, name
+del ours, function, kind, put_back, plain, lru_cache, FunctionType
 """
 
 SCRIPTS = {
@@ -86,6 +96,48 @@ ax.lines[1].add_callback(lambda line: heard.append(line.get_linewidth()))
 ax.lines[1].set(lw=4); ax.lines[1].set_color("k")
 fig.text(0.5, 0.01, f"{heard} {'eventson' in vars(ax.lines[1])}")
 plt.show()
+""",
+    "rectangles": """
+import datetime
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+fig, ax = plt.subplots(2, 3, figsize=(9, 6))
+a, b, c, d, e, f = ax.flat
+a.bar(["x", "y", "z"], np.array([3, -1, 2]), bottom=[0, 1, -2]); a.invert_yaxis(); a.set_title("kinds")
+b.bar([datetime.date(2020, 1, day) for day in (1, 2, 5)], [1, 2, 3]); b.tick_params(axis="x", rotation=90)
+c.barh([0, 1], [10, 1000], left=1, log=True); c.broken_barh([(5, 100), (300, 60)], (1.5, 0.3))
+for angle, point in ((0, "xy"), (30, "xy"), (30, "center"), (30, (2, 2)), (0, "center"), (0, (1, 1))):
+    d.add_patch(Rectangle((1, 1), np.int64(2), 1, angle=angle, rotation_point=point, fill=False))
+d.add_patch(Rectangle((3, 3), -2, -1, color="r", alpha=0.3)); d.add_patch(Rectangle((0, 0), 0, 0)); d.autoscale_view()
+window = Rectangle((0.2, 0.2), 0.5, 0.5, transform=e.transAxes)
+first = e.imshow(np.arange(9).reshape(3, 3)); first.set_clip_path(window)
+window.set_x(0.4); second, = e.plot([0, 2], [0, 2], lw=9); second.set_clip_path(window)
+window.set_transform(e.transData); window.set_bounds(0, 0, 1, 1); e.plot([2, 0], lw=9)[0].set_clip_path(window)
+window.set_width(3)
+e.plot([1, 1], lw=5)[0].set_clip_path(Circle((1, 1), 0.5, transform=e.transData))
+f.pie([1, 2, 3], labels=["a", "b", "c"], wedgeprops={"width": 0.4}); f.legend(fancybox=True)
+f.add_patch(FancyBboxPatch((-1, -1), 1, 0.5)); f.set_xlim(-2, 2)
+f.text(0, 1.5, "boxed", bbox={"boxstyle": "round"}); f.add_patch(Rectangle((np.nan, 0), 1, 1))
+plt.tight_layout()
+plt.savefig("a.png", bbox_inches="tight")
+""",
+    "axes that share and lie on others": """
+fig, ax = plt.subplots(2, 2, sharex="col", sharey="row", figsize=(6, 5))
+for number, one in enumerate(ax.flat):
+    one.plot([1, 10 ** number], [5, number * 1e7]); one.set_title(f"title {number}"); one.set_ylabel("y")
+twin = ax[0, 0].twinx(); twin.plot([3, 4]); twin.set_title("above"); twin.set_ylabel("right")
+other = ax[1, 1].twiny(); other.plot([1e-5, 2e-5], [1, 2]); other.set_xlabel("top")
+ax[1, 0].secondary_yaxis("right").set_ylabel("second"); ax[0, 1].inset_axes([0.5, 0.5, 0.4, 0.4]).set_title("in")
+same = ax[1, 0].yaxis.get_major_formatter(); ax[1, 1].xaxis.set_major_formatter(same)
+fig.align_ylabels()
+plt.show()
+""",
+    "an artist that moves its axes when it is drawn": """
+from matplotlib.lines import Line2D
+class Mover(Line2D):
+    def draw(self, renderer):
+        super().draw(renderer); self.axes.set_ylim(0, 50 + 1000 * (self.axes.get_ylim()[1] < 40)); fig.set_dpi(100)
+fig, ax = plt.subplots(); ax.set_title("moved"); ax.plot([1, 2, 30]); ax.add_line(Mover([0, 1], [0, 1]))
+fig.savefig("a.png", bbox_inches="tight")
 """,
     "tickers that count their calls": """
 from matplotlib.ticker import FixedLocator, FuncFormatter, Formatter

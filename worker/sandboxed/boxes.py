@@ -59,6 +59,7 @@ def _union(plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _side(plain: Any, column: int, *, larger: bool) -> Any:
     """One of two numbers."""
 
+    @functools.wraps(plain.fget)
     def side(box: Any) -> Any:
         points = box.get_points()
         first, second = points[0, column], points[1, column]

@@ -44,23 +44,22 @@ class _Answers:
         self.renderer: Any = None
 
 
-_picture: dict[int, _Answers] | None = None  # by the axis' id, while one picture is drawn
+_pictures: list[dict[int, _Answers]] = []  # by the axis' id, for each picture that is being drawn: one, as a rule
 
 
 @contextlib.contextmanager
 def one_picture() -> Iterator[None]:
     """While a figure is drawn and read nothing but matplotlib changes it, so answers hold for as long as places do."""
-    global _picture
-    before, _picture = _picture, {}
+    _pictures.append({})
     try:
         yield
     finally:
-        _picture = before
+        _pictures.pop()
 
 
 def ticks_of(axis: Any) -> Any:
     """The ticks of an axis, as it drew them or worked out now. Raises what the axis does."""
-    known = None if _picture is None else _picture.get(id(axis))
+    known = _pictures[-1].get(id(axis)) if _pictures else None
     if known is not None and known.ticks is not None and known.place == _place(axis):
         return known.ticks
     return axis._update_ticks()
@@ -68,11 +67,11 @@ def ticks_of(axis: Any) -> Any:
 
 def _answers(axis: Any) -> _Answers:
     """What is known of an axis; nothing yet where that could differ from what it would say now."""
-    if _picture is None or not _is_alone(axis):
+    if not _pictures or not _is_alone(axis):
         return _Answers(axis)
-    known = _picture.get(id(axis))
+    known = _pictures[-1].get(id(axis))
     if known is None or known.place != _place(axis):
-        known = _picture[id(axis)] = _Answers(axis)
+        known = _pictures[-1][id(axis)] = _Answers(axis)
     return known
 
 
@@ -129,8 +128,7 @@ def _ticks_once(method: Callable[..., Any]) -> Callable[..., Any]:
 def _is_plain(axis: Any) -> bool:
     """Whether matplotlib alone decides the ticks: nothing of the code's own is asked for them."""
     return all(
-        type(one).__module__.startswith("matplotlib.") and not isinstance(one, FuncFormatter)
-        for one in _deciders(axis)
+        type(one).__module__.startswith("matplotlib.") and not isinstance(one, FuncFormatter) for one in _deciders(axis)
     )
 
 

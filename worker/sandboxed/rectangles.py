@@ -78,7 +78,7 @@ def _clip_path(plain: Callable[..., None]) -> Callable[..., None]:
     return set_clip_path
 
 
-class _Side(BezierSegment):
+class _Side(BezierSegment):  # type: ignore[misc]  # matplotlib's types do not cover it
     """One side of the unit square, whose ends are known."""
 
     def __init__(self, segment: Any) -> None:
