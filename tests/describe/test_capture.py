@@ -243,3 +243,31 @@ def test_extra_passes_do_not_change_the_picture(draw: Forker) -> None:
     assert plain.description.axes == full.description.axes
     again = draw(code + "ax[0].plot([5, 1]); plt.savefig('b')", text_lines=True)
     assert np.array_equal(again.pixels, draw(code + "ax[0].plot([5, 1]); plt.savefig('b')").pixels)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        "np.random.default_rng().random(9)",
+        "np.random.RandomState().rand(9)",
+        "np.random.Generator(np.random.PCG64()).random(9)",
+        "(np.random.seed(), np.random.rand(9))[1]",
+        "[random.Random().random() for _ in range(9)]",
+        "(random.seed(), [random.random() for _ in range(9)])[1]",
+        "[random.SystemRandom().random() for _ in range(9)]",
+        "list(os.urandom(9)) + list(secrets.token_bytes(9)) + [uuid.uuid4().int % 1000]",
+        "pd.Series(range(99)).sample(9)",
+        "sns.algorithms.bootstrap(np.arange(9.0), n_boot=9)",
+    ],
+)
+def test_what_has_no_seed_draws_the_same_each_time(draw: Forker, numbers: str) -> None:
+    """Yet not one number over and over."""
+    code = (
+        "import os, random, secrets, uuid\nimport pandas as pd, seaborn as sns\n"
+        f"plt.plot({numbers}); plt.plot({numbers})\nplt.show()"
+    )
+    once, again = draw(code), draw(code)
+    assert once.status == "ok", once.error
+    assert once.reply["description"] == again.reply["description"]
+    first, second = (mark.data["y"] for mark in once.marks("line"))
+    assert len(set(first)) > 5 and first != second

@@ -8,7 +8,6 @@ canonical resolution, with the facecolor and the tight bounding box the code ask
 from __future__ import annotations
 
 import builtins
-import random
 import sys
 import time
 import traceback
@@ -21,9 +20,9 @@ mpl.use("agg")
 
 import boxes
 import calls
+import entropy
 import fonts
 import matplotlib.pyplot as plt
-import numpy as np
 import once
 import rectangles
 import shortcuts
@@ -111,8 +110,7 @@ def execute(code: str, options: dict[str, Any]) -> tuple[dict[str, Any], bytes |
         reply.update(status="syntax_error", error=read_error(error))
         return reply, None
     warnings.simplefilter("ignore")
-    random.seed(0)
-    np.random.seed(0)
+    entropy.restart()
     session = Session(options)
     log = calls.CallLog() if options.get("calls") else None
     hooks = Hooks()
@@ -214,6 +212,7 @@ def read_error(error: BaseException) -> dict[str, Any]:
 
 def warm() -> None:
     """Import the chart libraries and draw figures that touch what is loaded late, so that children find it loaded."""
+    entropy.install()
     fonts.install()
     boxes.install()
     once.install()
