@@ -36,7 +36,7 @@ class JailSettings:
     description_bytes: int = 16 * 1_048_576
     picture_bytes: int = 32 * 1_048_576  # an encoded reference picture
     reduced: bool = False  # serve although the self-test found holes; the level then says which
-    recycle_after: int = 500  # jobs a zygote serves before a fresh one takes over
+    recycle_after: int = 5_000  # jobs a zygote serves before a fresh one takes over
     recycle_s: float = 3600.0
     recycle_growth_mb: int = 256
     start_timeout_s: float = 120.0

@@ -1,4 +1,4 @@
-"""The same script draws the same picture: what Python asks the system's randomness for comes from one seeded source.
+"""The same script draws the same picture: what Python asks of the system's randomness comes from a seeded source.
 
 `random.Random()`, `numpy.random.default_rng()`, `RandomState()` and `seed()` without a seed, `os.urandom`, `secrets` and
 `uuid4` all do. A script that reads /dev/urandom itself, or seeds with the time, still draws something else each time.
@@ -21,8 +21,8 @@ _draw, _restart = _source.randbytes, _source.seed
 def install() -> None:
     """Replace the functions, once a process."""
     os.urandom = random._urandom = _urandom  # type: ignore[attr-defined]  # `secrets` and numpy ask random._urandom
-    random.Random.seed = _seeded(random.Random.seed)  # type: ignore[method-assign]  # that is the point
-    random.seed = random._inst.seed  # type: ignore[attr-defined]  # the module's functions are methods of this one
+    random.Random.seed = _seeded(random.Random.seed)  # type: ignore[method-assign]  # what it is for
+    random.seed = random._inst.seed  # the module's functions are methods of this one
 
 
 def restart() -> None:
