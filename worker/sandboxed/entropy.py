@@ -1,7 +1,7 @@
 """The same script draws the same picture: what Python asks of the system's randomness comes from a seeded source.
 
-`random.Random()`, `numpy.random.default_rng()`, `RandomState()` and `seed()` without a seed, `os.urandom`, `secrets` and
-`uuid4` all do. A script that reads /dev/urandom itself, or seeds with the time, still draws something else each time.
+`random.Random()`, `default_rng()`, `RandomState()` and `seed()` without a seed, `os.urandom`, `secrets` and `uuid4` do
+that. A script that reads /dev/urandom itself, or seeds with the time, still draws something else each time.
 """
 
 from __future__ import annotations
