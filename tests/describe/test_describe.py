@@ -141,6 +141,14 @@ def test_flat_bars_in_three_dimensions(draw: Forker) -> None:
     assert red.colors == ["#ff0000"] and red.visible and len(drawn.marks()) == 3
 
 
+@pytest.mark.parametrize("hidden", ["ax.set_axis_off()", "ax.set_visible(False)"])
+def test_three_dimensional_axes_that_are_not_drawn(draw: Forker, hidden: str) -> None:
+    drawn = draw(f"ax = plt.figure().add_subplot(projection='3d'); ax.plot([0, 4], [0, 4], [0, 4]); {hidden}")
+    axes = drawn.axes[0]
+    assert axes.z is not None and len(set(axes.x.ticks)) > 3 and len(set(axes.z.ticks)) > 3
+    assert not drawn.texts("xtick")
+
+
 def test_axes_inside_axes(draw: Forker) -> None:
     """A figure does not list axes that other axes hold."""
     drawn = draw(

@@ -33,7 +33,7 @@ class MarkReader(Picture):
             for container in axes.containers:
                 if isinstance(container, BarContainer) and len(container):
                     taken.update(id(patch) for patch in container)
-                    self.add(found, self.bars(place, container))
+                    self.add(found, self.attempt(place, axes, container))
             for artist in axes.get_children():
                 if len(found) >= MAX_MARKS:
                     self.truncated = True
@@ -127,7 +127,7 @@ class MarkReader(Picture):
         boxes = [box for box in map(self.extent, patches) if box]
         if not boxes:
             return None
-        corners: Any = np.array([np.asarray(patch._segment3d, dtype=float)[:4] for patch in patches])
+        corners: Any = np.array([patch._segment3d[:4] for patch in patches], dtype=float)
         ends = corners.mean(axis=1)
         varying = np.ptp(corners, axis=1).any(axis=0)
         length = int(np.flatnonzero(varying)[-1]) if varying.any() else 2  # across comes before along
@@ -156,7 +156,9 @@ class MarkReader(Picture):
             return None
 
     def mark(self, place: int, axes: Any, artist: Any) -> dict[str, Any] | None:
-        """One artist as a mark; None for what is no mark (texts, axes parts, legends)."""
+        """One artist, or container of bars, as a mark; None for what is no mark (texts, axes parts, legends)."""
+        if isinstance(artist, BarContainer):
+            return self.bars(place, artist)
         if isinstance(artist, Line2D):
             return self.line(place, artist)
         if isinstance(artist, Quiver):

@@ -89,7 +89,7 @@ def with_children(axes: Any) -> list[Any]:
 
 
 def ticks_in_space(axis: Axis3D) -> list[Any]:
-    """Of an axis in three dimensions: working them out again would put their labels where those of flat axes are."""
+    """Of a drawn axis in three dimensions: working them out again would put their labels where those of flat axes are."""
     low, high = sorted(axis.get_view_interval())
     reach = 1e-6 * (high - low)
     return [tick for tick in axis.get_major_ticks() if low - reach <= tick.get_loc() <= high + reach]
@@ -126,7 +126,8 @@ class Picture:
     def drawn_ticks(self, axis: Any) -> Any:
         """The ticks of an axis as drawn, asked for once: the axis works each of them out. Raises what it does."""
         if id(axis) not in self._ticks:
-            self._ticks[id(axis)] = ticks_in_space(axis) if isinstance(axis, Axis3D) else once.ticks_of(axis)
+            in_space = isinstance(axis, Axis3D) and axis.axes.get_visible() and axis.axes._axis3don
+            self._ticks[id(axis)] = ticks_in_space(axis) if in_space else once.ticks_of(axis)
         return self._ticks[id(axis)]
 
     def inside(self, box: Box) -> bool:
