@@ -89,7 +89,7 @@ def with_children(axes: Any) -> list[Any]:
 
 
 def ticks_in_space(axis: Axis3D) -> list[Any]:
-    """Of a drawn axis in three dimensions: working them out again would put their labels where those of flat axes are."""
+    """Of a drawn axis in three dimensions: worked out again, their labels would lie where those of flat axes do."""
     low, high = sorted(axis.get_view_interval())
     reach = 1e-6 * (high - low)
     return [tick for tick in axis.get_major_ticks() if low - reach <= tick.get_loc() <= high + reach]
