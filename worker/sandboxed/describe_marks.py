@@ -97,54 +97,47 @@ class MarkReader(Picture):
         patches = [patch for patch in container if isinstance(patch, Rectangle) and patch.get_visible()]
         if not patches:
             return None
-        boxes = [box for box in map(self.extent, patches[:MAX_POINTS]) if box]
-        if not boxes:
-            return None
         across = getattr(container, "orientation", "vertical") == "horizontal"
         x = [p.get_y() + p.get_height() / 2 if across else p.get_x() + p.get_width() / 2 for p in patches]
         y = [p.get_width() if across else p.get_height() for p in patches]
         base = [p.get_x() if across else p.get_y() for p in patches]
         width = [p.get_height() if across else p.get_width() for p in patches]
-        whole = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-        return self.base(
-            "bar",
-            place,
-            container if hasattr(container, "get_zorder") else patches[0],
-            whole,
-            label="" if str(container.get_label()).startswith("_") else str(container.get_label())[:4000],
-            colors=hexes([p.get_facecolor() for p in patches]),
-            edgecolors=hexes([p.get_edgecolor() for p in patches]),
-            count=len(patches),
-            data={"x": numbers(x), "y": numbers(y), "base": numbers(base), "width": numbers(width)},
-            orientation="horizontal" if across else "vertical",
-            linewidth=number(patches[0].get_linewidth()),
-            hatch=patches[0].get_hatch(),
-        )
+        data = {"x": numbers(x), "y": numbers(y), "base": numbers(base), "width": numbers(width)}
+        return self.bar_series(place, container, patches, data, orientation="horizontal" if across else "vertical")
 
     def bars_in_space(self, place: int, container: Any) -> dict[str, Any] | None:
         """One series of flat bars in three-dimensional axes: their centres, and where each ends along its length."""
         patches = [patch for patch in container if patch.get_visible()][:MAX_POINTS]
-        boxes = [box for box in map(self.extent, patches) if box]
-        if not boxes:
+        if not patches:
             return None
         corners: Any = np.array([patch._segment3d[:4] for patch in patches], dtype=float)
         ends = corners.mean(axis=1)
         varying = np.ptp(corners, axis=1).any(axis=0)
         length = int(np.flatnonzero(varying)[-1]) if varying.any() else 2  # across comes before along
         ends[:, length] = corners[:, 2, length]  # the third corner of four lies opposite the first
-        whole = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+        data = dict(zip("xyz", (numbers(part) for part in ends.T), strict=True))
+        return self.bar_series(place, container, patches, data)
+
+    def bar_series(
+        self, place: int, container: Any, patches: list[Any], data: dict[str, Any], **more: Any
+    ) -> dict[str, Any] | None:
+        """What bars look like, flat or in space; None when none of them is anywhere."""
+        boxes = [box for box in map(self.extent, patches[:MAX_POINTS]) if box]
+        if not boxes:
+            return None
         return self.base(
             "bar",
             place,
-            patches[0],
-            whole,
+            container if hasattr(container, "get_zorder") else patches[0],
+            (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)),
             label="" if str(container.get_label()).startswith("_") else str(container.get_label())[:4000],
             colors=hexes([p.get_facecolor() for p in patches]),
             edgecolors=hexes([p.get_edgecolor() for p in patches]),
             count=len(patches),
-            data=dict(zip("xyz", (numbers(part) for part in ends.T), strict=True)),
+            data=data,
             linewidth=number(patches[0].get_linewidth()),
             hatch=patches[0].get_hatch(),
+            **more,
         )
 
     def attempt(self, place: int, axes: Any, artist: Any) -> dict[str, Any] | None:

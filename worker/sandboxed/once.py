@@ -37,8 +37,8 @@ def install() -> None:
 class _Answers:
     """What an axis said last while one picture is drawn."""
 
-    def __init__(self, axis: Any) -> None:
-        self.axis, self.place = axis, _place(axis)
+    def __init__(self, axis: Any, place: tuple[Any, ...] | None = None) -> None:
+        self.axis, self.place = axis, place  # no place: for one call, outside of a picture
         self.ticks: Any = None
         self.boxes: Any = None
         self.renderer: Any = None
@@ -69,9 +69,9 @@ def _answers(axis: Any) -> _Answers:
     """What is known of an axis; nothing yet where that could differ from what it would say now."""
     if not _pictures or not _is_alone(axis):
         return _Answers(axis)
-    known = _pictures[-1].get(id(axis))
-    if known is None or known.place != _place(axis):
-        known = _pictures[-1][id(axis)] = _Answers(axis)
+    known, place = _pictures[-1].get(id(axis)), _place(axis)
+    if known is None or known.place != place:
+        known = _pictures[-1][id(axis)] = _Answers(axis, place)
     return known
 
 
@@ -108,7 +108,8 @@ def _ticks_once(method: Callable[..., Any]) -> Callable[..., Any]:
         def update_ticks() -> Any:
             if known.ticks is None:
                 known.ticks = type(axis)._update_ticks(axis)
-                known.place = _place(axis)  # its ticks are made now
+                if known.place is not None:
+                    known.place = _place(axis)  # its ticks are made now
             return known.ticks
 
         def label_boxes(of: Any, renderer: Any = None) -> Any:

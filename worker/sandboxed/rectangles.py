@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from boxes import NUMBERS
 from matplotlib.artist import Artist
 from matplotlib.bezier import BezierSegment
 from matplotlib.patches import Rectangle
@@ -21,7 +22,6 @@ from matplotlib.transforms import Affine2D, Bbox, Transform, TransformedBbox
 
 SQUARE: Any = Path.unit_rectangle()
 CORNERS = 4  # the fifth vertex only closes it
-NUMBERS = (int, float, np.float64)
 
 
 def install() -> None:
