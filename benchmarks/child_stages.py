@@ -1,8 +1,8 @@
 """What a jailed child does, stage by stage, without the jail. Started by stages.py in the runtime's interpreter.
 
-Reads one JSON line {"code", "options", "flame"} a script, answers one JSON line {"stages": {name: [wall ms, CPU ms]},
-"stacks": {...}, "digest"}. Each script runs in a fork of the warm process, as in the jail, so that what a fork costs
-(copied pages) is in its numbers.
+Told which libraries are loaded beforehand, as a zygote is. Reads one JSON line {"code", "options", "flame"} a script,
+answers one JSON line {"stages": {name: [wall ms, CPU ms]}, "stacks": {...}, "digest"}. Each script runs in a fork of
+the warm process, as in the jail, so that what a fork costs (copied pages) is in its numbers.
 """
 
 import functools
@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE.parent / "worker" / "sandboxed"), str(HERE)]
 
 import heap  # noqa: E402  # after its folder is on the path
 
-arenas = heap.reserve()  # before anything large is imported, as in the zygote
+arenas = heap.reserve(heap.ARENAS[sys.argv[1]])  # before anything large is imported, as in the zygote
 
 import capture  # noqa: E402  # after its folder is on the path
 import drawing  # noqa: E402  # after its folder is on the path
@@ -61,7 +61,7 @@ def encode(reply, pixels):
 
 def main():
     """Serve scripts from stdin until it closes."""
-    capture.warm()
+    capture.warm(sys.argv[1])
     arenas.extend(heap.settle())
     hot = heap.HotPages.learn(*(functools.partial(capture.execute, code, {}) for code in TYPICAL))
     answers = os.fdopen(os.dup(1), "wb", buffering=0)

@@ -9,6 +9,7 @@ compare two commits: pictures must not change.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -32,9 +33,10 @@ from chartreward.profiles import find_profile, needs_of
 from worker import integrity
 from worker.jail import verdict
 from worker.jail.job import Job
-from worker.jail.settings import JailSettings
+from worker.jail.settings import JailSettings, Libraries
 from worker.jail.workdir import WorkFolder
 from worker.jail.zygote import environment as zygote_environment
+from worker.jails import libraries_for
 from worker.pipeline import Engine
 from worker.settings import WorkerSettings
 from worker.vision import FeatureExtractor
@@ -47,28 +49,35 @@ def in_children(
 ) -> tuple[list[Row], Counter[str], list[str]]:
     """Stage rows, stacks and digests of the scripts, each in a fork of a warm interpreter."""
     rows, stacks, digests = [], Counter[str](), []
-    with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(
-            [RUNTIME, "-P", "-s", Path(__file__).with_name("child_stages.py")],
-            cwd=home,
-            env=zygote_environment(Path(home)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert process.stdin is not None and process.stdout is not None
+    with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as stack:
+        forkers: dict[Libraries, subprocess.Popen[bytes]] = {}
         for code in codes:
-            process.stdin.write(json.dumps({"code": code, "options": options, "flame": flame}).encode() + b"\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
+            libraries = libraries_for(code)
+            if libraries not in forkers:
+                forkers[libraries] = stack.enter_context(_forker(libraries, Path(home)))
+            answers, questions = forkers[libraries].stdout, forkers[libraries].stdin
+            assert questions is not None and answers is not None
+            questions.write(json.dumps({"code": code, "options": options, "flame": flame}).encode() + b"\n")
+            questions.flush()
+            answer = json.loads(answers.readline())
             inside = sum(cpu for _, cpu in answer["stages"].values())
             row: Row = answer["stages"]
             row["fork, exit, page copies"] = [0.0, answer["fork_cpu_ms"] + answer["cpu_ms"] - inside]
             rows.append(row)
             stacks.update(answer["stacks"])
             digests.append(answer["digest"])
-        process.stdin.close()
-        process.wait(60)
     return rows, stacks, digests
+
+
+def _forker(libraries: Libraries, home: Path) -> subprocess.Popen[bytes]:
+    """A warm interpreter that forks for each script."""
+    return subprocess.Popen(
+        [RUNTIME, "-P", "-s", Path(__file__).with_name("child_stages.py"), libraries],
+        cwd=home,
+        env=zygote_environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
 
 
 def in_the_worker(rollouts: Sequence[corpus.Rollout], profile: str, flame: bool) -> tuple[list[Row], Counter[str]]:

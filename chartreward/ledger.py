@@ -33,7 +33,7 @@ WORKERS = "cr:workers"  # set of worker names, dead ones included until their jo
 FLEET = "cr:fleet"  # the last WorkerInfo announced: requests are validated against it while all workers restart
 COUNTERS = "cr:counters"  # hash: what /metrics shows, counted where it happens
 BELL = "cr:bell"  # one token a queued job wakes an idle worker
-DONE_CHANNEL = "cr:done"  # batch ids with news
+DONE_CHANNEL = "cr:done"  # id of a batch of which an item finished; "id why" when there is more to it than one item
 CANARY = "cr:canary"  # when the last canary came through, and what it took
 KINDS = {"res": "results", "png": "renders", "ref": "references", "batch": "batches"}  # what the store holds
 # Keys without a time to live; each is bounded by what is under way, by the fleet, or in itself.

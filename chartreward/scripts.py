@@ -169,7 +169,7 @@ for i = 10, 9 + count do
   end
 end
 if fresh > 0 then enqueue(lane, queue, job, ttl, false, false, slice(10 + count, #ARGV - 9 - count)) end
-if delivered > 0 then redis.call('PUBLISH', 'cr:done', batch) end
+if delivered > 0 then redis.call('PUBLISH', 'cr:done', batch .. ' known') end
 return fresh
 """
 )
@@ -295,6 +295,6 @@ for i = 4, #ARGV do
     redis.call('ZREM', 'cr:inflight', ARGV[i])
   end
 end
-redis.call('PUBLISH', 'cr:done', ARGV[1])
+redis.call('PUBLISH', 'cr:done', ARGV[1] .. ' closed')
 return 1
 """

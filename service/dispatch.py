@@ -26,6 +26,7 @@ from service.settings import ServiceSettings
 LOOKUP_KEYS = 512
 SUBMIT_CHUNKS = 64
 LOOK_S = 2.0  # a waiting request looks for itself this often, should a wake-up get lost
+GATHER_S = 0.5  # one that waits for the end takes in what has finished this often, so that little is left for the end
 GRACE_S = 900  # what lies in Redis outlives a batch's deadline by this, or by the time results are kept, if less
 
 
@@ -215,16 +216,17 @@ class Dispatcher:
         batch.closed = batch.closed or reason
 
     async def wait(
-        self, batch: Batch, until: float, plan: Plan | None = None, gone: Gone | None = None
+        self, batch: Batch, until: float, plan: Plan | None = None, gone: Gone | None = None, *, each: bool = True
     ) -> AsyncIterator[None]:
         """Yield whenever the batch has news, until it is over or the clock (epoch seconds) says `until`.
 
-        With its plan, work that a restarted Redis forgot is queued again. `gone` tells that the client has hung up.
+        Without `each`, items that finish before the last one may be gathered for a while. With its plan, work that a
+        restarted Redis forgot is queued again. `gone` tells that the client has hung up.
         """
         epoch = self.hub.epoch
-        with self.hub.watch(batch.id) as event:
+        with self.hub.watch(batch.id) as watch:
             while True:
-                event.clear()
+                watch.begin()
                 if await self.refresh(batch):
                     yield
                 now = time.time()
@@ -233,10 +235,11 @@ class Dispatcher:
                 if plan is not None and self.hub.epoch != epoch:
                     epoch = self.hub.epoch
                     await self.submit_again(plan, batch)
-                pause = min(until, batch.deadline, now + LOOK_S) - now
+                pause = min(until, batch.deadline, now + (LOOK_S if each else GATHER_S)) - now
                 try:
-                    await asyncio.wait_for(event.wait(), max(0.01, pause))
-                    await asyncio.sleep(min(0.02, len(batch.keys) / 10_000))  # several finish together
+                    await watch.wait(1 if each else len(batch.missing), max(0.01, pause))
+                    if each:
+                        await asyncio.sleep(min(0.02, len(batch.keys) / 10_000))  # several finish together
                 except TimeoutError:
                     if gone is not None and await gone():
                         return
@@ -252,7 +255,7 @@ class Dispatcher:
 
     async def finish(self, batch: Batch, until: float, plan: Plan | None = None, gone: Gone | None = None) -> None:
         """Wait for the end of a batch, or until the clock says `until`."""
-        async for _ in self.wait(batch, until, plan, gone):
+        async for _ in self.wait(batch, until, plan, gone, each=False):
             pass
 
 

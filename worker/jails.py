@@ -1,11 +1,25 @@
-"""A worker's jails, one a runtime: the default's opens at the start, any other's when it is first asked for."""
+"""A worker's jails, for each runtime one that has only what most charts need loaded, and one that has everything.
+
+A fork of the smaller one costs less. Which one a job gets follows from its text; either draws the same picture.
+"""
 
 from __future__ import annotations
 
-import threading
+import re
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from worker.jail import Jail, JailSettings, Runtime
+from worker.jail import Jail, JailSettings, Libraries, Runtime
 from worker.settings import WorkerSettings
+
+# What `Libraries.CORE` leaves out and jobs import often enough; a job that hides such an import waits for it, no more.
+_BEYOND_CORE = re.compile("pandas|scipy|seaborn|networkx|squarify|matplotlib_venn")
+
+_Kind = tuple[str, Libraries]
+
+
+def libraries_for(code: str) -> Libraries:
+    """What is best loaded before `code` runs."""
+    return Libraries.ALL if _BEYOND_CORE.search(code) else Libraries.CORE
 
 
 class EngineError(Exception):
@@ -13,69 +27,63 @@ class EngineError(Exception):
 
 
 class Jails:
-    """Opened as they are needed; closed together."""
+    """Opened one after the other, in the background or when they are needed; closed together. For one thread."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._open: dict[str, Jail] = {}
-        self._opening: threading.Thread | None = None
-        self._failed: BaseException | None = None
+        self._default = next(iter(settings.runtimes), "")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="jail")
+        self._asked: dict[_Kind, Future[Jail]] = {}
 
-    def begin(self) -> None:
-        """Open the default jail in a thread, for its zygote takes seconds. The first `get` tells how that went."""
-        self._opening = threading.Thread(target=self._begin, name="jail", daemon=True)
-        self._opening.start()
+    def begin(self, libraries: Libraries) -> None:
+        """Open a jail of the default runtime meanwhile, for its zygote takes seconds. `get` tells how that went."""
+        self._ask((self._default, libraries))
 
-    def _begin(self) -> None:
+    def get(self, name: str | None = None, code: str = "") -> Jail:
+        """The started jail of a runtime (None: the default) that suits `code`. Raises EngineError or JailError."""
+        kind = name or self._default, libraries_for(code)
         try:
-            self._get(self._default())
-        except BaseException as error:
-            self._failed = error
+            return self._ask(kind).result()
+        except BaseException:
+            del self._asked[kind]  # who asks next has another try
+            raise
 
-    def _default(self) -> str:
-        if not self._settings.runtimes:
+    def _ask(self, kind: _Kind) -> Future[Jail]:
+        if kind not in self._asked:
+            self._asked[kind] = self._thread.submit(self._open, kind)
+        return self._asked[kind]
+
+    def _open(self, kind: _Kind) -> Jail:
+        runtimes, (name, libraries) = self._settings.runtimes, kind
+        if not runtimes:
             raise EngineError("no runtime found: `make setup` builds .runtimes/, or set CHARTREWARD_RUNTIMES")
-        return next(iter(self._settings.runtimes))
-
-    def get(self, name: str | None = None) -> Jail:
-        """The jail of a runtime (None: the default), started. Raises EngineError or JailError."""
-        if self._opening:
-            self._opening.join()
-            self._opening = None
-            if self._failed:
-                raise self._failed
-        return self._get(name or self._default())
-
-    def _get(self, name: str) -> Jail:
-        jail = self._open.get(name)
-        if jail is None:
-            python = self._settings.runtimes.get(name)
-            if python is None:
-                raise EngineError(f"this worker has no runtime {name!r}; it has {', '.join(self._settings.runtimes)}")
-            jail = Jail(Runtime(name, python), _jail_settings(self._settings))
-            jail.start()
-            self._open[name] = jail
+        if name not in runtimes:
+            raise EngineError(f"this worker has no runtime {name!r}; it has {', '.join(runtimes)}")
+        jail = Jail(Runtime(name, runtimes[name], libraries), _jail_settings(self._settings))
+        jail.start()
         return jail
+
+    @property
+    def _opened(self) -> list[Jail]:
+        done = [asked for asked in self._asked.values() if asked.done() and not asked.cancelled()]
+        return [asked.result() for asked in done if asked.exception() is None]
 
     @property
     def level(self) -> str:
         """`full`, or `reduced: <why>` when any jail is."""
-        levels = [jail.level for jail in self._open.values()]
-        return next((level for level in levels if level != "full"), "full")
+        return next((jail.level for jail in self._opened if jail.level != "full"), "full")
 
     def make_ready(self) -> None:
         """Fork and lock the next job's process in each."""
-        for jail in self._open.values():
+        for jail in self._opened:
             jail.make_ready()
 
     def close(self) -> None:
         """End them all. May be called twice."""
-        if self._opening:
-            self._opening.join()
-            self._opening = None
-        for jail in self._open.values():
+        self._thread.shutdown(cancel_futures=True)
+        for jail in self._opened:
             jail.close()
-        self._open.clear()
+        self._asked.clear()
 
 
 def _jail_settings(settings: WorkerSettings) -> JailSettings:

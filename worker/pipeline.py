@@ -35,7 +35,7 @@ from chartreward.profiles import needs_of
 from chartreward.profiles.options import options_of
 from worker import integrity
 from worker.cache import ByteCache
-from worker.jail import JailError, Outcome
+from worker.jail import JailError, Libraries, Outcome
 from worker.jails import EngineError, Jails
 from worker.reward import Reward, SignalMissingError, blank, combine, failure
 from worker.settings import WorkerSettings
@@ -129,6 +129,7 @@ class Engine:
         self.signals = available_signals(self.backbones, self.settings.judge)
         self._read_lines = ocr.LineReader(self.settings.torch_threads) if ocr.installed() else None
         self._jails.get()
+        self._jails.begin(Libraries.ALL)
 
     def make_ready(self) -> None:
         """To be called when there is nothing to do: the next job's process is forked and locked before it comes."""
@@ -308,7 +309,7 @@ class Engine:
         meanwhile: Callable[[Outcome], None] | None = None,
     ) -> Outcome:
         with tracing.span("jail", runtime=runtime) as span:
-            outcome = self._jails.get(runtime).run(
+            outcome = self._jails.get(runtime, code).run(
                 code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb, meanwhile=meanwhile
             )
             span.note("status", outcome.status.value)

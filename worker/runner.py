@@ -327,10 +327,11 @@ def configure_logs(level: str) -> None:
 
 def _engine(settings: WorkerSettings) -> ScoringEngine:
     """The real one. Its zygote warms up while what scores is imported."""
+    from worker.jail import Libraries
     from worker.jails import Jails
 
     jails = Jails(settings)
-    jails.begin()
+    jails.begin(Libraries.CORE)
     from worker.pipeline import Engine
 
     return Engine(settings, jails)

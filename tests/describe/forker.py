@@ -33,7 +33,7 @@ def hooked() -> list[str]:
     ]
 
 
-capture.warm()
+capture.warm("all")
 answers.write("warm\n")
 answers.flush()
 for line in sys.stdin:

@@ -6,6 +6,6 @@ with Jail(Runtime("mpl38", Path(".runtimes/mpl38/bin/python")), JailSettings()) 
 
 from worker.jail.jail import JAIL_VERSION, Jail
 from worker.jail.outcome import Outcome
-from worker.jail.settings import JailError, JailSettings, Runtime
+from worker.jail.settings import JailError, JailSettings, Libraries, Runtime
 
-__all__ = ["JAIL_VERSION", "Jail", "JailError", "JailSettings", "Outcome", "Runtime"]
+__all__ = ["JAIL_VERSION", "Jail", "JailError", "JailSettings", "Libraries", "Outcome", "Runtime"]

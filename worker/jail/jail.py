@@ -77,8 +77,9 @@ class Jail:
         self._zygote = self._new_zygote()
         facts = self._zygote.facts
         log.info(
-            "jail of %s: %s, Landlock ABI %s, seccomp %s",
+            "jail of %s (%s libraries): %s, Landlock ABI %s, seccomp %s",
             self.runtime.name,
+            self.runtime.libraries,
             facts["privileges"],
             facts["landlock"],
             "on" if facts["seccomp"] else "missing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -10,12 +11,20 @@ class JailError(Exception):
     """The jail itself failed (not the job in it): the item becomes `worker_error`, which is never a reward."""
 
 
+class Libraries(StrEnum):
+    """What a zygote has loaded before a job comes. A job may import the rest itself; that takes its own time."""
+
+    CORE = "core"  # matplotlib and NumPy
+    ALL = "all"  # pandas, SciPy, seaborn, networkx and so on, too
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A chart environment: its name and the Python interpreter of its own venv."""
+    """A chart environment: its name, the Python interpreter of its own venv, and what is loaded of it beforehand."""
 
     name: str
     python: Path
+    libraries: Libraries = Libraries.ALL
 
 
 @dataclass(frozen=True, slots=True)

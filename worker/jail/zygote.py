@@ -102,7 +102,7 @@ class Zygote:
         self.jobs = 0
         self.rss_mb = self.first_rss_mb = 0.0
         self.facts: dict[str, Any] = {}
-        told = json.dumps({"uid": uid, "config": str(config)})
+        told = json.dumps({"uid": uid, "config": str(config), "libraries": runtime.libraries})
         # -P and -s: nothing but the standard library and site-packages on the path. Not -I, which would also ignore
         # PYTHONHASHSEED; the environment is ours entirely, so there is nothing else for -E to ignore.
         command = [str(runtime.python.absolute()), "-P", "-s", str(SANDBOXED / "zygote.py"), str(theirs.fileno()), told]

@@ -10,13 +10,13 @@ and their colours are read again once the figure is drawn.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-import networkx as nx
 import numpy as np
-import squarify
 from matplotlib import cbook
 from matplotlib.axes import Axes
 from matplotlib.axes._base import _process_plot_var_args
@@ -24,28 +24,30 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.image import NonUniformImage
 from matplotlib.patches import Circle, Ellipse, PathPatch
 from matplotlib.projections.polar import PolarAxes
-from matplotlib_venn._common import VennDiagram
 from mpl_toolkits.mplot3d import Axes3D
-from networkx.drawing import nx_pylab
 
 MAX_CALLS = 20_000
 MAX_COLORS = 5000
 MAX_ALL_COLORS = 20_000  # of all functions together
 
-_COUNTED = (
+# Owners in packages that may not be loaded yet: `module`, or `module:class`.
+_NETWORKX, _DRAWING = "networkx", "networkx.drawing.nx_pylab"
+_SQUARIFY, _VENN = "squarify", "matplotlib_venn._common:VennDiagram"
+
+_COUNTED: tuple[tuple[Any, str], ...] = (
     (
         Axes,
         "bar barh plot axhline axvline axvspan axhspan hlines vlines errorbar boxplot violinplot violin hist "
         "fill_between fill_betweenx scatter quiver pie fill imshow pcolor contour contourf broken_barh tripcolor",
     ),
     (Axes3D, "scatter plot plot_surface bar3d bar add_collection3d"),
-    (nx_pylab, "draw_networkx_nodes draw_networkx_edges draw_networkx_labels"),
-    (nx, "draw_networkx_nodes draw_networkx_edges draw_networkx_labels"),
-    (squarify, "plot"),
+    (_DRAWING, "draw_networkx_nodes draw_networkx_edges draw_networkx_labels"),
+    (_NETWORKX, "draw_networkx_nodes draw_networkx_edges draw_networkx_labels"),
+    (_SQUARIFY, "plot"),
     (NonUniformImage, "__init__"),
     (Ellipse, "__init__"),
     (Circle, "__init__"),
-    (VennDiagram, "__init__"),
+    (_VENN, "__init__"),
 )
 
 
@@ -73,9 +75,9 @@ def _each(args: tuple[Any, ...], result: Any) -> Iterable[Any]:
     return tuple(result)
 
 
-def _made(kind: type) -> Callable[[tuple[Any, ...], Any], Iterable[Any]]:
+def _made(kind: Any) -> Callable[[tuple[Any, ...], Any], Iterable[Any]]:
     """Constructors: the artist itself, of exactly this type."""
-    return lambda args, result: args[:1] if type(args[0]) is kind else ()
+    return lambda args, result: args[:1] if type(args[0]) is _owner(kind) else ()
 
 
 def _boxes(args: tuple[Any, ...], result: Any) -> Iterable[Any]:
@@ -165,13 +167,13 @@ _PAINTING: tuple[tuple[Any, str, Paint], ...] = (
     (NonUniformImage, "__init__", Paint(_made(NonUniformImage), _map)),
     (Ellipse, "__init__", Paint(_made(Ellipse), _face)),
     (Axes, "broken_barh", Paint(_whole, _faces)),
-    (nx_pylab, "draw_networkx_nodes", Paint(_whole, _faces)),
-    (nx_pylab, "draw_networkx_edges", Paint(_whole, _network_edges)),
-    (nx_pylab, "draw_networkx_labels", Paint(lambda args, result: result.values(), _color)),
-    (nx, "draw_networkx_nodes", Paint(_whole, _faces)),
-    (nx, "draw_networkx_edges", Paint(_whole, _network_edges)),
-    (nx, "draw_networkx_labels", Paint(lambda args, result: result.values(), _color)),
-    (squarify, "plot", Paint(_tiles, _face, suffix=" squarify")),
+    (_DRAWING, "draw_networkx_nodes", Paint(_whole, _faces)),
+    (_DRAWING, "draw_networkx_edges", Paint(_whole, _network_edges)),
+    (_DRAWING, "draw_networkx_labels", Paint(lambda args, result: result.values(), _color)),
+    (_NETWORKX, "draw_networkx_nodes", Paint(_whole, _faces)),
+    (_NETWORKX, "draw_networkx_edges", Paint(_whole, _network_edges)),
+    (_NETWORKX, "draw_networkx_labels", Paint(lambda args, result: result.values(), _color)),
+    (_SQUARIFY, "plot", Paint(_tiles, _face, suffix=" squarify")),
     (Axes3D, "scatter", Paint(_whole, _faces, suffix=" 3d", named_map=True)),
     (Axes3D, "plot", Paint(_each, _color, suffix=" 3d")),
     (Axes3D, "plot_surface", Paint(_whole, lambda a: a.get_facecolors()[:1], suffix=" 3d", named_map=True)),
@@ -179,7 +181,7 @@ _PAINTING: tuple[tuple[Any, str, Paint], ...] = (
     (Axes3D, "bar", Paint(_each, _face, suffix=" 3d")),
     (Axes3D, "add_collection3d", Paint(_whole, _faces, suffix=" 3d")),
     (Axes, "tripcolor", _MAP),
-    (VennDiagram, "__init__", Paint(_made(VennDiagram), _venn_faces)),
+    (_VENN, "__init__", Paint(_made(_VENN), _venn_faces)),
     (Circle, "__init__", Paint(_made(Circle), _face)),
 )
 
@@ -204,6 +206,7 @@ class CallLog:
         self.names: list[str] = []
         self.painted: dict[tuple[str, str], tuple[Paint, Any]] = {}
         self.counting = self.painting = self.lost = False
+        self.watched: set[tuple[Any, str]] = set()
 
     def count(self, name: str) -> None:
         if len(self.names) < MAX_CALLS:
@@ -263,13 +266,48 @@ def defined_in(function: Any) -> str:
 
 
 def hooks(log: CallLog) -> Iterator[tuple[Any, str, Any]]:
-    """(owner, attribute, watched function) of every function to watch; reports go to `log`."""
+    """(owner, attribute, watched function) of what is loaded and to be watched and is not yet; reports go to `log`."""
     counted = {(owner, name) for owner, names in _COUNTED for name in names.split()}
     painting = {(owner, name): paint for owner, name, paint in _PAINTING}
-    for owner, name in dict.fromkeys([*counted, *painting]):
-        function = getattr(owner, name, None)
-        if function is not None:
-            yield owner, name, _watched(log, function, (owner, name) in counted, painting.get((owner, name)))
+    for place, name in dict.fromkeys([*counted, *painting]):
+        owner = _owner(place)
+        function = None if owner is None else getattr(owner, name, None)
+        if function is not None and (place, name) not in log.watched:
+            log.watched.add((place, name))
+            yield owner, name, _watched(log, function, (place, name) in counted, painting.get((place, name)))
+
+
+def _owner(place: Any) -> Any:
+    """A class or module; of one that is named, None until it is loaded."""
+    if not isinstance(place, str):
+        return place
+    module, _, name = place.partition(":")
+    loaded = sys.modules.get(module)
+    return getattr(loaded, name, None) if name else loaded
+
+
+class Arrivals:
+    """A finder for `sys.meta_path` that calls `arrived` after the import of a package with functions to watch."""
+
+    def __init__(self, arrived: Callable[[], None]) -> None:
+        places = [place for place, *_ in (*_COUNTED, *_PAINTING) if isinstance(place, str)]
+        self._awaited = {place.partition(".")[0].partition(":")[0] for place in places} - sys.modules.keys()
+        self._arrived = arrived
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> ModuleSpec | None:
+        """The package's own, with a loader that tells of its end."""
+        if name not in self._awaited:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                load(module)
+                self._arrived()
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # this loader serves one import
+        return spec
 
 
 def _watched(log: CallLog, function: Any, counted: bool, paint: Paint | None) -> Any:

@@ -118,8 +118,8 @@ def execute(code: str, options: dict[str, Any]) -> tuple[dict[str, Any], bytes |
     drawing: Drawing | None = None
     try:
         watch_saving(hooks, session)
-        for hook in calls.hooks(log) if log else ():
-            hooks.set(*hook)
+        if log is not None:
+            watch_calls(hooks, log)
         failure = run(program)
         reply.update(failure or {})
         if failure is None or (options.get("partial") and reply["status"] == "runtime_error"):
@@ -134,6 +134,17 @@ def execute(code: str, options: dict[str, Any]) -> tuple[dict[str, Any], bytes |
         return reply, None
     reply.update(width=drawing.width, height=drawing.height, description=drawing.description)
     return reply, drawing.pixels
+
+
+def watch_calls(hooks: Hooks, log: calls.CallLog) -> None:
+    """Have `log` told of plotting calls, those of packages that the code is the first to import included."""
+
+    def watch_loaded() -> None:
+        for hook in calls.hooks(log):
+            hooks.set(*hook)
+
+    watch_loaded()
+    hooks.set(sys, "meta_path", [calls.Arrivals(watch_loaded), *sys.meta_path])
 
 
 def run(program: Any) -> dict[str, Any] | None:
@@ -210,8 +221,8 @@ def read_error(error: BaseException) -> dict[str, Any]:
     return read
 
 
-def warm() -> None:
-    """Import the chart libraries and draw figures that touch what is loaded late, so that children find it loaded."""
+def warm(libraries: str) -> None:
+    """Import `libraries` (a key of WARM_UP) and draw figures that touch what is loaded late, for children to find."""
     entropy.install()
     fonts.install()
     boxes.install()
@@ -221,7 +232,7 @@ def warm() -> None:
     ticks.install()
     main, argv = sys.modules["__main__"], sys.argv
     with warnings.catch_warnings():
-        for code in WARM_UP:
+        for code in WARM_UP[libraries]:
             with mpl.rc_context():
                 reply, _ = execute(code, {"calls": True, "text_lines": True})
             if reply["status"] != "ok":  # our own figure

@@ -25,18 +25,20 @@ from pathlib import Path
 
 SMALL, HUGE = mmap.PAGESIZE, 2 * 1024 * 1024
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
+SCATTERED = 0.65  # pages that a job copies lie here and there, which makes each dearer than those of a run of them
 ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this size
 POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
 WORTH_COLLAPSING = 384  # small pages present of a huge page's 512; the rest would be filled with zeros
 SMALLEST, LARGEST = 48, 512  # bytes of an object that comes from an arena; `bytes` needs 33 at least
-ARENAS = 56  # about what the libraries fill; those left empty would only be held in memory
+# About as many as the libraries fill; those left empty would only be held in memory.
+ARENAS = {"core": 32, "all": 56}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _libc.malloc_trim.argtypes = [ctypes.c_size_t]
 
 
-def reserve(arenas: int = ARENAS) -> list[bytes]:
+def reserve(arenas: int) -> list[bytes]:
     """Take arenas in a row and empty them again: each stays while one of the returned objects lives in it.
 
     Call before anything large is imported.
@@ -105,7 +107,7 @@ class HotPages:
     @classmethod
     def learn(cls, *work: Callable[[], object]) -> HotPages:
         """From children that do `work`, each one of it, as jobs will. None are hot where copying whole is no gain."""
-        worth = _worth()
+        worth = SCATTERED * _worth()
         written: dict[int, int] = {}
         for one in work:
             for place, count in _in_child(functools.partial(_written_by, one)):

@@ -35,9 +35,9 @@ _LIBRARIES = ("matplotlib", "numpy", "pandas", "seaborn", "networkx", "scipy", "
 
 def main() -> None:
     """Warm up, report, then serve one fork request after the other until the supervisor closes the control socket."""
-    arenas = heap.reserve()
-    control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
+    arenas = heap.reserve(heap.ARENAS[settings["libraries"]])
+    control = socket.socket(fileno=int(sys.argv[1]))
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # a job's orphans come to us, not to init
     kept = privileges.drop(settings["uid"], runtime_folders())
     import capture
@@ -45,7 +45,7 @@ def main() -> None:
     import pictures
     from warmup import TYPICAL
 
-    capture.warm()
+    capture.warm(settings["libraries"])
     pictures.warm()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def _one_job(
     hot: heap.HotPages,
     run: Any,
 ) -> None:
-    tasks = sum(1 for _ in Path("/proc/self/task").iterdir())
+    tasks = Path("/proc/self/task").stat().st_nlink - 2
     if tasks != 1:  # a lock held by another thread would stay locked in the child
         raise RuntimeError(f"the zygote has {tasks} tasks before a fork, not 1")
     pid = os.fork()
@@ -118,7 +118,6 @@ def _one_job(
         "strays": leftovers.end_processes(),
         "segments": leftovers.remove_segments(pid),
         "zygote_kb": int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize() // 1024,
-        "zygote_fds": sum(1 for _ in Path("/proc/self/fd").iterdir()),
     }
     if pidfd in ready:
         control.send(json.dumps({"ended": ended}).encode())
