@@ -12,7 +12,7 @@ from worker.jail import Jail, JailSettings, Libraries, Runtime
 from worker.settings import WorkerSettings
 
 # What `Libraries.CORE` leaves out and jobs import often enough; a job that hides such an import waits for it, no more.
-_BEYOND_CORE = re.compile("pandas|scipy|seaborn|networkx|squarify|matplotlib_venn")
+_BEYOND_CORE = re.compile("pandas|scipy|seaborn|networkx|squarify|matplotlib_venn|sklearn")
 
 _Kind = tuple[str, Libraries]
 

@@ -278,39 +278,21 @@ class Engine:
         if known is not None:
             known.cached = True
             return known
-        early: list[Render] = []
-
-        def meanwhile(outcome: Outcome) -> None:
-            """Check and look at the picture while the process that drew it dies."""
-            with tracing.span("features"):
-                render = self._checked(outcome, code, checked, partial)
-                if render.chart is not None and self._extractor.batch == 1:
-                    self._add_features([render.chart], specs)
-            early.append(render)
-
-        outcome = self._run(runtime, code, plan.needs, limits, meanwhile)
+        outcome = self._run(runtime, code, plan.needs, limits)
         if outcome.denied and self.denied is not None:
             self.denied(outcome.denied)
-        render = early[-1] if early else None
-        if render and render.outcome.status is outcome.status and render.outcome.pixels is outcome.pixels:
-            render.outcome = outcome
-        else:
+        with tracing.span("features"):
             render = self._checked(outcome, code, checked, partial)
+            if render.chart is not None and self._extractor.batch == 1:
+                self._add_features([render.chart], specs)
         if outcome.status is not Status.TIMEOUT:  # a busy machine may let it pass next time
             self._renders.put(key, render, render.size)
         return render
 
-    def _run(
-        self,
-        runtime: str,
-        code: str,
-        needs: Needs,
-        limits: Limits,
-        meanwhile: Callable[[Outcome], None] | None = None,
-    ) -> Outcome:
+    def _run(self, runtime: str, code: str, needs: Needs, limits: Limits) -> Outcome:
         with tracing.span("jail", runtime=runtime) as span:
             outcome = self._jails.get(runtime, code).run(
-                code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb, meanwhile=meanwhile
+                code, needs=needs, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb
             )
             span.note("status", outcome.status.value)
         return outcome

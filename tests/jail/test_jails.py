@@ -96,7 +96,7 @@ def test_what_is_loaded_beforehand_changes_no_picture_and_no_description(runtime
 
 def test_only_the_text_decides() -> None:
     assert libraries_for("import numpy as np") is Libraries.CORE
-    for name in ("pandas", "scipy", "seaborn", "networkx", "squarify", "matplotlib_venn"):
+    for name in ("pandas", "scipy", "seaborn", "networkx", "squarify", "matplotlib_venn", "sklearn"):
         assert libraries_for(f"from {name} import x") is Libraries.ALL
 
 

@@ -48,10 +48,8 @@ def test_a_request_is_one_trace_through_the_queue(tmp_path: Path, mark: str) -> 
     ids = {span["context"]["span_id"] for span in by_name["chunk"]}
     for name in ("queue", "chunk"):
         assert {span["parent_id"] for span in by_name[name]} == {request["context"]["span_id"]}
-    for name in ("jail", "score"):
+    for name in ("jail", "features", "score"):
         assert {span["parent_id"] for span in by_name[name]} <= ids
-    jails = {span["context"]["span_id"] for span in by_name["jail"]}
-    assert {span["parent_id"] for span in by_name["features"]} <= jails
     assert len(by_name["score"]) == len(by_name["features"]) == 2
     assert len(by_name["jail"]) >= 2
     assert {span["attributes"]["status"] for span in by_name["jail"]} == {"ok"}

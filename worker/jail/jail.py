@@ -7,8 +7,6 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from chartreward.messages import Needs
@@ -115,19 +113,9 @@ class Jail:
         return self._zygote.rss_mb if self._zygote else 0.0
 
     def run(
-        self,
-        code: str,
-        *,
-        needs: Needs | None = None,
-        timeout_s: float | None = None,
-        memory_mb: int | None = None,
-        meanwhile: Callable[[Outcome], None] | None = None,
+        self, code: str, *, needs: Needs | None = None, timeout_s: float | None = None, memory_mb: int | None = None
     ) -> Outcome:
-        """Execute chart code and draw its figure. Raises JailError when the jail itself fails twice in a row.
-
-        `meanwhile` is called while the process dies, with the outcome that the answer will have unless something turns
-        up until it is dead; only its status, error, picture and description count.
-        """
+        """Execute chart code and draw its figure. Raises JailError when the jail itself fails twice in a row."""
         settings, wanted = self.settings, needs or Needs()
         options = {
             "dpi": settings.dpi,
@@ -139,7 +127,7 @@ class Jail:
             body = code.encode("utf-8")
         except UnicodeEncodeError as error:
             return Outcome(Status.SYNTAX_ERROR, ItemError(type="UnicodeEncodeError", message=str(error)))
-        return self._serve(self._request("code", body, options, timeout_s, memory_mb), meanwhile)[0]
+        return self._serve(self._request("code", body, options, timeout_s, memory_mb))[0]
 
     def decode(self, image: bytes) -> Outcome:
         """Pixels of a PNG, JPEG or WebP picture, decoded inside the jail. Whatever goes wrong is `bad_reference`."""
@@ -210,34 +198,24 @@ class Jail:
         assert self._folder is not None
         return Zygote(self.runtime, self.settings, self._folder.config, self._uid)
 
-    def _serve(
-        self, request: Request, meanwhile: Callable[[Outcome], None] | None = None
-    ) -> tuple[Outcome, Reply | None]:
+    def _serve(self, request: Request) -> tuple[Outcome, Reply | None]:
         """Run one request; once more in a fresh zygote when the zygote failed."""
         with self._lock:
             if self._folder is None:
                 raise JailError("the jail is not started")
             for attempt in (1, 2):
                 try:
-                    return self._once(request, meanwhile)
+                    return self._once(request)
                 except ZygoteLostError as error:
                     log.warning("jail of %s: %s (attempt %d)", self.runtime.name, error, attempt)
                     lost = error
                     self._discard()
             raise JailError(f"the zygote of {self.runtime.name} failed twice: {lost}")
 
-    def _once(self, request: Request, meanwhile: Callable[[Outcome], None] | None) -> tuple[Outcome, Reply | None]:
+    def _once(self, request: Request) -> tuple[Outcome, Reply | None]:
         cell = self._cell_for(limits(request, self.settings))
-        job = Job(cell, self.settings, request)
         try:
-            try:
-                job.run()
-                claim = job.claim() if meanwhile else None
-                claimed = verdict.judge(claim, self.settings) if claim else None
-                if meanwhile and claimed:
-                    meanwhile(claimed[0])
-            finally:
-                facts = job.end()
+            facts = Job(cell, self.settings, request).run()
         finally:
             cell.close()
             self._tidy()
@@ -245,8 +223,6 @@ class Jail:
         if left:  # cannot happen under the filter
             log.error("jail of %s: a job left %s behind", self.runtime.name, left)
             self._discard()
-        if claimed and verdict.stands(facts):
-            return replace(claimed[0], peak_mb=facts.ended.peak_mb, output_bytes=facts.output_bytes), claimed[1]
         return verdict.judge(facts, self.settings)
 
     def _cell_for(self, caps: dict[str, int]) -> Cell:

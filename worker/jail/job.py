@@ -76,35 +76,23 @@ class Job:
         self._output_bytes = 0
         self._killed_for: str | None = None
         self._broken: str | None = None
-        self._wall_ms = 0.0
+        self._core: int | None = None  # the one that a job with several threads is kept to
 
-    def run(self) -> None:
-        """Wait for the lock, hand over the job, watch it until it answers or breaks a limit; then kill it.
+    def run(self) -> Facts:
+        """Wait for the lock, hand over the job, watch it, kill it, wait until it is reaped.
 
-        Raises ZygoteLostError when the lock-down failed. `end` must follow in any case.
+        Raises ZygoteLostError when the zygote or the lock-down failed, before or after the job ran.
         """
         try:
             self._hand_over()
             began = time.monotonic()
             self._watch(self._cell.child)
-            self._wall_ms = (time.monotonic() - began) * 1000
+            wall_ms = (time.monotonic() - began) * 1000
         finally:
             self._cell.child.kill()
-
-    def claim(self) -> Facts | None:
-        """What is known while the process dies, when it has answered; it may still turn out to be worthless."""
-        if self._broken or self._killed_for or not self._reader.complete:
-            return None
-        return self._facts(Ended(status=0, cpu_s=0.0, peak_mb=0.0, strays=0, segments=0))
-
-    def end(self) -> Facts:
-        """Wait until the process is dead and reaped. Raises ZygoteLostError when it, or the zygote, does not end."""
         ended = self._cell.ended()
         self._drain()
         self._after_death()
-        return self._facts(ended)
-
-    def _facts(self, ended: Ended) -> Facts:
         return Facts(
             self._request.kind,
             ended,
@@ -115,7 +103,7 @@ class Job:
             cpu_limit_s(self._request.timeout_s),
             self._request.memory_mb,
             bool(self._request.options.get("partial")),
-            self._wall_ms,
+            wall_ms,
         )
 
     def _hand_over(self) -> None:
@@ -189,8 +177,13 @@ class Job:
         )
         if used + held > settings.work_bytes or inodes > settings.work_inodes:
             self._killed_for = "disk"
-        elif _threads(pid) > settings.threads:
+            return
+        threads, core = _threads(pid)
+        if threads > settings.threads:
             self._killed_for = "threads"
+        elif threads > 1:
+            self._core = core if self._core is None else self._core
+            _confine(pid, self._core)
 
     def _after_death(self) -> None:
         """With every writer dead, the stream must end right behind the one frame."""
@@ -200,9 +193,19 @@ class Job:
                     self._broken = "more bytes follow the result"
 
 
-def _threads(pid: int) -> int:
+def _threads(pid: int) -> tuple[int, int]:
+    """How many threads a process has, and the core that its first one ran on last."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (hot path)
-            return int(file.read().rsplit(b") ", 1)[1].split()[17])
+            fields = file.read().rsplit(b") ", 1)[1].split()
+            return int(fields[17]), int(fields[36])
     except (OSError, IndexError):
-        return 0
+        return 0, 0
+
+
+def _confine(pid: int, core: int) -> None:
+    """Keep all threads of a process to one core: however many it starts, other slots' jobs run as fast as before."""
+    with contextlib.suppress(OSError):  # the process is gone
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 (names are all we want)
+            with contextlib.suppress(OSError):  # this thread is, or it is not ours to confine
+                os.sched_setaffinity(int(thread), {core})

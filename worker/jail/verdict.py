@@ -51,11 +51,6 @@ def judge(facts: Facts, settings: JailSettings) -> tuple[Outcome, Reply | None]:
     return _replied(facts, reply, settings)
 
 
-def stands(facts: Facts) -> bool:
-    """Whether nothing turned up after the answer that makes it worthless."""
-    return not (left_behind(facts) or facts.killed_for or facts.broken)
-
-
 def left_behind(facts: Facts) -> str:
     """In words what outlived the job until it was cleared away; "" for nothing, which is all the filter lets happen.
 

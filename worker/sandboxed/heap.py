@@ -25,7 +25,7 @@ from pathlib import Path
 
 SMALL, HUGE = mmap.PAGESIZE, 2 * 1024 * 1024
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
-SCATTERED = 0.65  # pages that a job copies lie here and there, which makes each dearer than those of a run of them
+SCATTERED = 0.5  # pages that a job copies lie here and there, which makes each dearer than those of a run of them
 ARENA_BYTES = 1024 * 1024  # Python's small objects come from arenas of this size
 POOL_BYTES, POOL_HEAD = 16 * 1024, 48  # each made of pools, for objects of one size, behind a header
 WORTH_COLLAPSING = 384  # small pages present of a huge page's 512; the rest would be filled with zeros
@@ -103,6 +103,7 @@ class HotPages:
 
     def __init__(self, places: list[int]) -> None:
         self.places = places
+        self._runs = _runs(places)
 
     @classmethod
     def learn(cls, *work: Callable[[], object]) -> HotPages:
@@ -116,14 +117,27 @@ class HotPages:
 
     def copy(self) -> None:
         """In a forked child, before anything else: copy them."""
-        for place in self.places:
-            _copy(place)
+        for first, count in self._runs:
+            _copy(first, count)
 
 
-def _copy(place: int) -> int:
-    """Copy a huge page that is shared with the parent: a write splits it, collapsing it makes it whole, and ours."""
-    ctypes.memmove(place, place, 1)
-    return int(_libc.madvise(place, HUGE, MADV_COLLAPSE))
+def _copy(first: int, count: int = 1) -> int:
+    """Copy huge pages that are shared with the parent: a write splits one, collapsing makes it whole, and ours."""
+    for place in range(first, first + count * HUGE, HUGE):
+        ctypes.memmove(place, place, 1)
+    return int(_libc.madvise(first, count * HUGE, MADV_COLLAPSE))
+
+
+def _runs(places: list[int]) -> list[tuple[int, int]]:
+    """Neighbours together, for each call of the kernel has a cost of its own: (first, how many)."""
+    runs: list[tuple[int, int]] = []
+    for place in places:
+        first, count = runs[-1] if runs else (place, 0)
+        if place == first + count * HUGE:
+            runs[-1:] = [(first, count + 1)]
+        else:
+            runs.append((place, 1))
+    return runs
 
 
 def _worth() -> float:
@@ -142,7 +156,7 @@ def _worth() -> float:
         return [] if failed else [(middle - start, time.process_time_ns() - middle)]
 
     # The first get memory that nobody used for a while, which is dearer; a job that follows others pays the least.
-    taken = [times for _ in range(5) for times in _in_child(measure)]
+    taken = [times for _ in range(12) for times in _in_child(measure)]
     if not taken:
         return float("inf")
     return min(huge for _, huge in taken) / min(small for small, _ in taken) * (HUGE // SMALL)
