@@ -74,9 +74,10 @@ class Jails:
         return next((jail.level for jail in self._opened if jail.level != "full"), "full")
 
     def make_ready(self) -> None:
-        """Fork and lock the next job's process in each."""
+        """Fork and lock the next job's process where most jobs go; one that waits holds memory."""
         for jail in self._opened:
-            jail.make_ready()
+            if jail.runtime.libraries is Libraries.CORE:
+                jail.make_ready()
 
     def close(self) -> None:
         """End them all. May be called twice."""

@@ -89,6 +89,9 @@ def test_what_is_loaded_beforehand_changes_no_picture_and_no_description(runtime
             assert core.description == everything.description, name
             assert core.description is not None
             assert core.description.calls, f"{name}: its calls are seen"
+        unasked = "import matplotlib.pyplot as plt; plt.imshow([[1]], cmap='rocket')"  # a colormap of seaborn's
+        assert jails[0].run(unasked).status == "runtime_error"
+        assert jails[0].run(f"{load}load('sea' + 'born')\n{unasked}").status == "ok"
     finally:
         for jail in jails:
             jail.close()
