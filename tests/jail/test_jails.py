@@ -22,6 +22,18 @@ plt.title(sorted({"pandas", "scipy", "seaborn"} & set(sys.modules)))
 """
 
 
+# A module of the code's own that may be watched, and then refuses to be left alone.
+REFUSES = """
+import sys, types
+class Module(types.ModuleType):
+    def draw_networkx_nodes(self): pass
+    def __delattr__(self, name): raise RuntimeError("no")
+sys.modules["net" + "workx"] = Module("net" + "workx")
+plt.bar([1], [2])
+load("squari" + "fy").plot
+"""
+
+
 def zygotes() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if any(part.endswith("zygote.py") for part in one.cmdline())]
 
@@ -92,6 +104,10 @@ def test_what_is_loaded_beforehand_changes_no_picture_and_no_description(runtime
         unasked = "import matplotlib.pyplot as plt; plt.imshow([[1]], cmap='rocket')"  # a colormap of seaborn's
         assert jails[0].run(unasked).status == "runtime_error"
         assert jails[0].run(f"{load}load('sea' + 'born')\n{unasked}").status == "ok"
+        refused = jails[0].run(load + REFUSES, needs=Needs(calls=True))
+        assert refused.status == "ok", refused.error
+        assert refused.description is not None
+        assert [call.name for call in refused.description.calls or []][:1] == ["matplotlib/__init__.py bar"]
     finally:
         for jail in jails:
             jail.close()

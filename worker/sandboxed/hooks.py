@@ -50,10 +50,10 @@ class Hooks:
         """Put everything back."""
         while self._before:
             owner, name, had, value = self._before.pop()
-            if had:
-                setattr(owner, name, value)
-            else:
-                with contextlib.suppress(AttributeError):
+            with contextlib.suppress(Exception):  # gone already, or an object of the code's own that refuses
+                if had:
+                    setattr(owner, name, value)
+                else:
                     delattr(owner, name)
 
 
