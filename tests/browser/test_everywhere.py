@@ -150,7 +150,7 @@ def test_page_asks_for_a_key_and_keeps_it_for_the_session(
     expect(other.get_by_role("dialog", name="API key")).to_be_visible()
     page.locator("#key-button").click()
     dialog.get_by_role("button", name="Forget it").click()
-    assert page.evaluate("sessionStorage.length") == 0
+    page.wait_for_function("sessionStorage.length === 0")  # once the dialog has told that it is closed
 
 
 def test_without_a_key_the_page_says_so_and_does_not_nag(open_page: Opener, locked_watch: Watch) -> None:
