@@ -33,6 +33,7 @@ MEMORY_EVENTS = Path("/sys/fs/cgroup/memory.events")
 class _Slot:
     """One worker process and its history."""
 
+    cores: list[int]
     process: subprocess.Popen[bytes] | None = None
     name: str = ""
     started: float = 0.0
@@ -48,7 +49,7 @@ class Pool:
     def __init__(self, settings: WorkerSettings, count: int, command: list[str] | None = None) -> None:
         self.settings = settings
         self.command = command or [sys.executable, "-m", "worker"]
-        self._slots = [_Slot() for _ in range(count)]
+        self._slots = [_Slot(cores) for cores in shares(settings, count, sorted(os.sched_getaffinity(0)))]
         self._stop = threading.Event()
         self._redis = redis.Redis.from_url(settings.redis_url, socket_timeout=10)
         self._oom_kills = oom_kills()
@@ -93,6 +94,8 @@ class Pool:
             slot.name = f"{socket.gethostname()}-{uuid4().hex[:8]}"
             slot.started = time.monotonic()
             slot.process = subprocess.Popen([*self.command, "--one", slot.name])
+            with contextlib.suppress(ProcessLookupError):  # gone already: reaped in the next round
+                os.sched_setaffinity(slot.process.pid, slot.cores)
 
     def _reap(self, slot: _Slot) -> None:
         """Note how a worker ended; a death is followed by taking its job back."""
@@ -125,6 +128,14 @@ class Pool:
                 process.kill()
                 process.wait()
         log.info("pool stopped")
+
+
+def shares(settings: WorkerSettings, count: int, cores: list[int]) -> list[list[int]]:
+    """The cores of each of `count` workers: one each where there are as many, for then the scheduler's moves only leave
+    cores idle for a while; else all, and the scheduler decides. Threads of feature extraction need room, too."""
+    if settings.pin_workers and settings.torch_threads == 1 and count == len(cores):
+        return [[core] for core in cores]
+    return [cores] * count
 
 
 def oom_kills() -> int:

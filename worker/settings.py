@@ -94,6 +94,7 @@ class WorkerSettings(BaseSettings):
     redis_url: str = Field(default=DEFAULT_REDIS_URL, description="redis://, rediss:// or unix:// URL")
     redis_password: SecretStr | None = Field(default=None, description="goes into redis_url, where that has none")
     workers: int | None = Field(default=None, ge=1, description="worker processes; unset: one a core")
+    pin_workers: bool = Field(default=True, description="one worker a core: each, and its jobs, on a core of its own")
     result_ttl_s: int = Field(default=RESULT_TTL_S, ge=60, description="how long results and batches are kept")
     render_ttl_s: int = Field(default=900, ge=10, description="how long pictures are kept")
     keep_results_mb: int = Field(default=384, ge=16, description="results in Redis at most; the oldest go first")

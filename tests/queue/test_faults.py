@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import random
 import signal
 import socket
@@ -19,6 +20,8 @@ import pytest
 import redis
 
 from tests.queue.conftest import NoopStack, batch
+from worker.pool import shares
+from worker.settings import WorkerSettings
 
 RANDOM = random.Random(7)
 
@@ -144,6 +147,30 @@ def test_frozen_worker_is_replaced_and_its_late_answer_ignored(own: NoopStack, m
     check_complete(done, 30)
     time.sleep(2)
     check_complete(outcome(own, batch_id), 30)
+
+
+def test_one_worker_a_core_each_on_its_own() -> None:
+    pinned, free = WorkerSettings(), WorkerSettings(pin_workers=False)
+    assert shares(pinned, 3, [2, 5, 7]) == [[2], [5], [7]]
+    assert shares(pinned, 2, [2, 5, 7]) == [[2, 5, 7]] * 2, "cores are left over: the scheduler decides"
+    assert shares(pinned, 4, [2, 5, 7]) == [[2, 5, 7]] * 4
+    assert shares(free, 3, [2, 5, 7]) == [[2, 5, 7]] * 3
+    assert shares(WorkerSettings(torch_threads=2), 3, [2, 5, 7]) == [[2, 5, 7]] * 3, "its threads need more than one"
+
+
+def test_workers_keep_their_cores_when_they_are_replaced(own: NoopStack, mark: str) -> None:
+    expected = sorted(map(tuple, shares(WorkerSettings(), 2, sorted(os.sched_getaffinity(0)))))
+    before = workers_of(own)
+    assert sorted(tuple(worker.cpu_affinity()) for worker in before) == expected
+    before[0].kill()
+    check_complete(outcome(own, submit(own, batch(mark, 20, "sleep 0.05"))), 20)
+    deadline = time.monotonic() + 30
+    found = None
+    while found != expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+        with contextlib.suppress(psutil.Error):
+            found = sorted(tuple(worker.cpu_affinity()) for worker in workers_of(own) if worker != before[0])
+    assert found == expected
 
 
 @pytest.mark.slow
